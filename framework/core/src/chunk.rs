@@ -1,0 +1,284 @@
+//! The records that travel together: columns, and the watermark steps between them.
+
+use std::{any::Any, vec};
+
+use crate::{
+    Timestamp,
+    record::{Head, Origin},
+};
+
+/// A chunk whose types only its stage knows.
+pub type AnyChunk = Box<dyn Any + Send>;
+
+/// Records in columns. At most 16 bytes a record are added to value and key, and none where every
+/// record follows the one before it in its split.
+#[derive(Debug)]
+pub(crate) struct Chunk<T, K> {
+    values: Vec<T>,
+    keys: Vec<K>,
+    /// Left out on streams without keys.
+    hashes: Vec<u32>,
+    /// Left out until a record has an event time.
+    times: Vec<Timestamp>,
+    origins: Vec<OriginRun>,
+    /// Where the watermark rose: before the record of this index, or after the last.
+    steps: Vec<(u32, Timestamp)>,
+}
+
+/// Records from here on follow each other in one split.
+#[derive(Clone, Copy, Debug)]
+struct OriginRun {
+    from: u32,
+    first: Origin,
+}
+
+impl<T, K> Chunk<T, K> {
+    pub(crate) fn with_capacity(records: usize) -> Self {
+        Self {
+            values: Vec::with_capacity(records),
+            keys: Vec::with_capacity(records),
+            hashes: Vec::new(),
+            times: Vec::new(),
+            origins: Vec::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    pub(crate) fn has_no_records(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.steps.is_empty()
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a chunk holds far fewer than 2³² records"
+    )]
+    fn count(&self) -> u32 {
+        self.values.len() as u32
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, value: T, key: K, head: &Head) {
+        let at = self.count();
+        if size_of::<K>() != 0 || head.hash != 0 {
+            self.hashes.push(head.hash);
+        }
+        if head.at != Timestamp::MIN || !self.times.is_empty() {
+            self.times.resize(self.values.len(), Timestamp::MIN);
+            self.times.push(head.at);
+        }
+        let follows = self.origins.last().is_some_and(|run| {
+            run.first.split == head.origin.split
+                && run.first.offset + u64::from(at - run.from) == head.origin.offset
+        });
+        if !follows {
+            self.origins.push(OriginRun {
+                from: at,
+                first: head.origin,
+            });
+        }
+        self.values.push(value);
+        self.keys.push(key);
+    }
+
+    /// Says that the watermark rises here.
+    pub(crate) fn step(&mut self, watermark: Timestamp) {
+        let at = self.count();
+        match self.steps.last_mut() {
+            Some((index, held)) if *index == at => *held = watermark,
+            _ => self.steps.push((at, watermark)),
+        }
+    }
+}
+
+impl<T> Chunk<T, ()> {
+    /// The same records with a key each.
+    pub(crate) fn with_keys<K, E>(
+        self,
+        mut key: impl FnMut(usize, &T) -> Result<(K, u32), E>,
+    ) -> Result<Chunk<T, K>, (Origin, E)> {
+        let mut keys = Vec::with_capacity(self.values.len());
+        let mut hashes = Vec::with_capacity(self.values.len());
+        for (index, value) in self.values.iter().enumerate() {
+            match key(index, value) {
+                Ok((key, hash)) => {
+                    keys.push(key);
+                    hashes.push(hash);
+                }
+                Err(error) => return Err((self.origin(index), error)),
+            }
+        }
+        let Self {
+            values,
+            times,
+            origins,
+            steps,
+            ..
+        } = self;
+        Ok(Chunk {
+            values,
+            keys,
+            hashes,
+            times,
+            origins,
+            steps,
+        })
+    }
+
+    fn origin(&self, index: usize) -> Origin {
+        let run = self
+            .origins
+            .partition_point(|run| run.from as usize <= index)
+            - 1;
+        let OriginRun { from, first } = self.origins[run];
+        Origin {
+            split: first.split,
+            offset: first.offset + (index as u64 - u64::from(from)),
+        }
+    }
+}
+
+/// A chunk being handled, record by record; it may rest between any two.
+#[derive(Debug)]
+pub(crate) struct Cursor<T, K> {
+    values: vec::IntoIter<T>,
+    keys: vec::IntoIter<K>,
+    hashes: Vec<u32>,
+    times: Vec<Timestamp>,
+    origins: Vec<OriginRun>,
+    steps: Vec<(u32, Timestamp)>,
+    /// The index of the next record.
+    next: u32,
+    /// The run that the next record belongs to, or the one before it.
+    run: usize,
+    next_step: usize,
+}
+
+impl<T, K> From<Chunk<T, K>> for Cursor<T, K> {
+    fn from(chunk: Chunk<T, K>) -> Self {
+        Self {
+            values: chunk.values.into_iter(),
+            keys: chunk.keys.into_iter(),
+            hashes: chunk.hashes,
+            times: chunk.times,
+            origins: chunk.origins,
+            steps: chunk.steps,
+            next: 0,
+            run: 0,
+            next_step: 0,
+        }
+    }
+}
+
+impl<T, K> Cursor<T, K> {
+    /// The watermark step that comes before the next record, once.
+    #[inline]
+    pub(crate) fn next_step(&mut self) -> Option<Timestamp> {
+        let (at, watermark) = *self.steps.get(self.next_step)?;
+        if at > self.next {
+            return None;
+        }
+        self.next_step += 1;
+        Some(watermark)
+    }
+
+    /// The next record.
+    #[inline]
+    pub(crate) fn next_record(&mut self) -> Option<(T, K, Head)> {
+        let (value, key) = (self.values.next()?, self.keys.next()?);
+        let head = self.head();
+        self.next += 1;
+        Some((value, key, head))
+    }
+
+    /// The origin of the next record, if there is one.
+    pub(crate) fn next_origin(&mut self) -> Option<Origin> {
+        (!self.values.as_slice().is_empty()).then(|| self.head().origin)
+    }
+
+    #[inline]
+    fn head(&mut self) -> Head {
+        let at = self.next;
+        while self
+            .origins
+            .get(self.run + 1)
+            .is_some_and(|run| run.from <= at)
+        {
+            self.run += 1;
+        }
+        let run = self.origins[self.run];
+        Head {
+            at: self
+                .times
+                .get(at as usize)
+                .copied()
+                .unwrap_or(Timestamp::MIN),
+            hash: self.hashes.get(at as usize).copied().unwrap_or(0),
+            origin: Origin {
+                split: run.first.split,
+                offset: run.first.offset + u64::from(at - run.from),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(at: i64, split: u32, offset: u64) -> Head {
+        Head {
+            at: Timestamp::from_millis(at),
+            hash: 5,
+            origin: Origin { split, offset },
+        }
+    }
+
+    #[test]
+    fn a_cursor_gives_back_what_was_pushed_with_each_step_in_its_place() {
+        let heads = [
+            head(1, 0, 7),
+            head(2, 0, 8),
+            head(3, 1, 3),
+            head(4, 0, 9),
+            head(4, 0, 9),
+        ];
+        let mut chunk = Chunk::with_capacity(8);
+        for (i, head) in heads.iter().enumerate() {
+            chunk.push(i, (), head);
+            if i % 2 == 0 {
+                chunk.step(Timestamp::from_millis(i64::try_from(i).unwrap()));
+            }
+        }
+        let mut cursor = Cursor::from(chunk);
+        let mut seen = Vec::new();
+        loop {
+            while let Some(step) = cursor.next_step() {
+                seen.push(format!("w{}", step.as_millis()));
+            }
+            let Some((value, (), head)) = cursor.next_record() else {
+                break;
+            };
+            assert_eq!(head.origin, heads[value].origin);
+            assert_eq!((head.at, head.hash), (heads[value].at, 5));
+            seen.push(value.to_string());
+        }
+        assert_eq!(seen, ["0", "w0", "1", "2", "w2", "3", "4", "w4"]);
+    }
+
+    #[test]
+    fn records_in_the_order_of_their_split_share_one_origin() {
+        let mut chunk = Chunk::with_capacity(100);
+        for offset in 0..100 {
+            chunk.push(offset, (), &head(0, 2, offset));
+        }
+        assert_eq!(chunk.origins.len(), 1);
+    }
+}

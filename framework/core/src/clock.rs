@@ -1,0 +1,70 @@
+//! Time as a seam: the only file that reads the real clock.
+
+use std::{
+    fmt,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use crate::Timestamp;
+
+/// Tells the time. Everything that needs it takes one, so that a test owns it.
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// The wall clock, which people set: for stamping records, never for measuring.
+    fn now(&self) -> Timestamp;
+
+    /// Time since some fixed start, which never goes back: for deadlines and durations.
+    fn elapsed(&self) -> Duration;
+}
+
+/// The machine's own clocks.
+///
+/// # Examples
+///
+/// ```
+/// use levada_core::{Clock, SystemClock};
+///
+/// let clock = SystemClock::new();
+/// let before = clock.elapsed();
+/// assert!(clock.elapsed() >= before);
+/// ```
+#[derive(Debug, Clone)]
+pub struct SystemClock {
+    start: Instant,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the clock that everything else takes"
+)]
+impl SystemClock {
+    /// A clock whose [`elapsed`](Clock::elapsed) starts now.
+    pub fn new() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the clock that everything else takes"
+)]
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        // A machine set before 1970 is a machine with a broken clock; time zero is what it gets.
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+}
