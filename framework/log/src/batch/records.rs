@@ -1,0 +1,277 @@
+//! Records inside a batch: how they are written, and how they are read without copying.
+//!
+//! A record is: offset delta, zigzag event time delta, a byte of flags, then if a key is present
+//! its length and bytes, the value's length and bytes, the number of headers, and for each the
+//! name's length and bytes and the value's length and bytes. All numbers are varints.
+
+use levada_core::Timestamp;
+
+use super::{
+    Record,
+    header::{HEADER_LEN, Header},
+    varint,
+};
+use crate::limits::MAX_HEADERS;
+
+/// Flag of a record that has a key. The other bits are zero; a reader refuses what it does not
+/// know.
+const KEY_PRESENT: u8 = 1;
+
+/// Appends a record.
+pub(crate) fn put(bytes: &mut Vec<u8>, offset_delta: u64, first: Timestamp, record: &Record<'_>) {
+    varint::put(bytes, offset_delta);
+    let time_delta = record
+        .event_time
+        .as_millis()
+        .wrapping_sub(first.as_millis());
+    varint::put(bytes, varint::zigzag(time_delta));
+    bytes.push(if record.key.is_some() { KEY_PRESENT } else { 0 });
+    if let Some(key) = record.key {
+        put_slice(bytes, key);
+    }
+    put_slice(bytes, record.value);
+    varint::put(bytes, record.headers.len() as u64);
+    for (name, value) in record.headers {
+        put_slice(bytes, name.as_bytes());
+        put_slice(bytes, value);
+    }
+}
+
+fn put_slice(bytes: &mut Vec<u8>, slice: &[u8]) {
+    varint::put(bytes, slice.len() as u64);
+    bytes.extend_from_slice(slice);
+}
+
+/// A record of the log, borrowed from the bytes that were fetched.
+#[derive(Clone, Debug)]
+pub struct RecordView<'a> {
+    /// Its offset in the partition.
+    pub offset: u64,
+    /// When it was appended, by the log's clock; never goes back within a partition.
+    pub append_time: Timestamp,
+    /// When it happened, as its producer said.
+    pub event_time: Timestamp,
+    /// What it is grouped by, if anything.
+    pub key: Option<&'a [u8]>,
+    /// What it carries.
+    pub value: &'a [u8],
+    /// Names and values beside it.
+    pub headers: Headers<'a>,
+}
+
+/// The headers of a record: an iterator that parses as it goes.
+#[derive(Clone, Debug)]
+pub struct Headers<'a> {
+    left: u64,
+    bytes: &'a [u8],
+}
+
+impl<'a> Headers<'a> {
+    /// The value of the first header called `name`.
+    pub fn get(&self, name: &str) -> Option<&'a [u8]> {
+        self.clone()
+            .find(|(n, _)| *n == name)
+            .map(|(_, value)| value)
+    }
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = (&'a str, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let name = std::str::from_utf8(take_slice(&mut self.bytes)?).ok()?;
+        Some((name, take_slice(&mut self.bytes)?))
+    }
+}
+
+/// The records of a batch, in order.
+#[derive(Clone, Debug)]
+pub struct Records<'a> {
+    header: Header,
+    /// What has not been read yet.
+    bytes: &'a [u8],
+    /// Records before this offset are left out.
+    from: u64,
+}
+
+impl<'a> Records<'a> {
+    pub(crate) fn new(header: Header, batch: &'a [u8], from: u64) -> Self {
+        Self {
+            header,
+            bytes: &batch[HEADER_LEN..],
+            from,
+        }
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = RecordView<'a>;
+
+    fn next(&mut self) -> Option<RecordView<'a>> {
+        loop {
+            if self.bytes.is_empty() {
+                return None;
+            }
+            let record = take(&mut self.bytes, &self.header)
+                .expect("a batch is checked before its records are handed out");
+            if record.offset >= self.from {
+                return Some(record);
+            }
+        }
+    }
+}
+
+/// Whether the records of a batch are what its header says: a checksum proves that the bytes are
+/// those that were written, not that whoever wrote them wrote a batch.
+pub(crate) fn are_sound(header: &Header, batch: &[u8]) -> bool {
+    let mut bytes = &batch[HEADER_LEN..];
+    let mut next = header.base_offset;
+    for _ in 0..header.count {
+        match take(&mut bytes, header) {
+            Some(record) if record.offset >= next => {
+                next = record.offset + 1;
+                let headers = record.headers.left;
+                if record.headers.count() as u64 != headers {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
+    }
+    bytes.is_empty() && next == header.end()
+}
+
+/// Takes a record off the front of `bytes`.
+fn take<'a>(bytes: &mut &'a [u8], header: &Header) -> Option<RecordView<'a>> {
+    let offset_delta = varint::take(bytes)?;
+    if offset_delta > u64::from(header.last_offset_delta) {
+        return None;
+    }
+    let time_delta = varint::unzigzag(varint::take(bytes)?);
+    let key = match take_byte(bytes)? {
+        0 => None,
+        KEY_PRESENT => Some(take_slice(bytes)?),
+        _ => return None,
+    };
+    let value = take_slice(bytes)?;
+    let left = varint::take(bytes)?;
+    if left > MAX_HEADERS as u64 {
+        return None;
+    }
+    let headers = Headers { left, bytes };
+    for _ in 0..left {
+        take_slice(bytes)?;
+        take_slice(bytes)?;
+    }
+    Some(RecordView {
+        offset: header.base_offset + offset_delta,
+        append_time: header.append_time,
+        event_time: Timestamp::from_millis(
+            header.first_event_time.as_millis().wrapping_add(time_delta),
+        ),
+        key,
+        value,
+        headers,
+    })
+}
+
+fn take_byte(bytes: &mut &[u8]) -> Option<u8> {
+    let (&byte, rest) = bytes.split_first()?;
+    *bytes = rest;
+    Some(byte)
+}
+
+fn take_slice<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let len = usize::try_from(varint::take(bytes)?).ok()?;
+    let (slice, rest) = bytes.split_at_checked(len)?;
+    *bytes = rest;
+    Some(slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Batch, batch::Place, partition::PartitionId};
+    use bytes::Bytes;
+
+    fn sealed(batch: Batch) -> (Header, Bytes) {
+        batch.seal(&Place {
+            id: PartitionId {
+                topic: 1,
+                partition: 0,
+            },
+            incarnation: 1,
+            previous_end: 100,
+            base_offset: 100,
+            append_time: Timestamp::from_millis(5),
+        })
+    }
+
+    #[test]
+    fn records_come_back_with_all_their_parts() {
+        let mut batch = Batch::new();
+        let headers: &[(&str, &[u8])] = &[("row", b"7"), ("empty", b"")];
+        let extremes = [Timestamp::MIN, Timestamp::MAX, Timestamp::from_millis(0)];
+        for (event_time, key) in extremes
+            .into_iter()
+            .zip([None, Some(&b""[..]), Some(b"\xff")])
+        {
+            batch
+                .push(&Record {
+                    key,
+                    value: b"v",
+                    headers,
+                    event_time,
+                })
+                .unwrap();
+        }
+        let (header, bytes) = sealed(batch);
+        assert!(are_sound(&header, &bytes));
+
+        let all: Vec<_> = Records::new(header, &bytes, 0).collect();
+        assert_eq!(
+            all.iter().map(|r| r.offset).collect::<Vec<_>>(),
+            [100, 101, 102]
+        );
+        assert_eq!(
+            all.iter().map(|r| r.event_time).collect::<Vec<_>>(),
+            extremes
+        );
+        assert_eq!(
+            all.iter().map(|r| r.key).collect::<Vec<_>>(),
+            [None, Some(&b""[..]), Some(b"\xff")]
+        );
+        assert_eq!(all[1].headers.get("row"), Some(&b"7"[..]));
+        assert_eq!(all[1].headers.clone().count(), 2);
+        assert_eq!(Records::new(header, &bytes, 102).count(), 1);
+    }
+
+    #[test]
+    fn batch_that_is_not_what_its_header_says_is_refused() {
+        let mut batch = Batch::new();
+        batch.push(&Record::of(b"one")).unwrap();
+        batch.push(&Record::of(b"two")).unwrap();
+        let (header, bytes) = sealed(batch);
+        let places = (HEADER_LEN..bytes.len()).flat_map(|at| [0, 1, 0x7f, 0x80].map(|v| (at, v)));
+        for (at, value) in places {
+            let mut changed = bytes.to_vec();
+            changed[at] = value;
+            // Whatever the bytes: refused, or as many records as the header says.
+            let sound = are_sound(&header, &changed);
+            assert!(
+                !sound || Records::new(header, &changed, 0).count() == 2,
+                "{at}"
+            );
+        }
+        assert!(!are_sound(&header, &bytes[..bytes.len() - 1]));
+        assert!(!are_sound(&Header { count: 1, ..header }, &bytes));
+        assert!(!are_sound(
+            &Header {
+                last_offset_delta: 2,
+                ..header
+            },
+            &bytes
+        ));
+    }
+}

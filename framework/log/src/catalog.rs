@@ -1,0 +1,157 @@
+//! Topics and groups by name, in memory: what the handles look up.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use crate::{
+    Error, Result,
+    meta::{Change, Image, Positions, TopicImage},
+    name::folded,
+    partition::{PartitionId, state::PartitionState},
+    shared::lock,
+    topic::TopicOptions,
+};
+
+/// Topics and groups by name.
+#[derive(Debug, Default)]
+pub(crate) struct Catalog {
+    /// By name, folded: no two names differ in case only.
+    topics: BTreeMap<String, Arc<TopicState>>,
+    groups: BTreeMap<String, Arc<GroupState>>,
+    next_topic: u32,
+}
+
+/// A topic.
+#[derive(Debug)]
+pub(crate) struct TopicState {
+    pub(crate) id: u32,
+    pub(crate) name: Arc<str>,
+    pub(crate) codec: String,
+    pub(crate) partitioner: String,
+    pub(crate) partitions: Vec<Arc<PartitionState>>,
+}
+
+/// A group.
+#[derive(Debug)]
+pub(crate) struct GroupState {
+    pub(crate) name: Arc<str>,
+    pub(crate) positions: Mutex<Positions>,
+}
+
+impl Catalog {
+    pub(crate) fn new(image: &Image) -> Self {
+        let mut catalog = Self {
+            next_topic: 1,
+            ..Self::default()
+        };
+        for (&id, topic) in &image.topics {
+            catalog.insert(TopicState::new(id, topic));
+        }
+        for (name, positions) in &image.groups {
+            *lock(&catalog.group(name).positions) = positions.clone();
+        }
+        catalog
+    }
+
+    pub(crate) fn topic(&self, name: &str) -> Option<Arc<TopicState>> {
+        self.topics
+            .get(&folded(name))
+            .filter(|topic| &*topic.name == name)
+            .cloned()
+    }
+
+    pub(crate) fn topics(&self) -> impl Iterator<Item = &Arc<TopicState>> {
+        self.topics.values()
+    }
+
+    /// The group called `name`, made without positions if it is new.
+    pub(crate) fn group(&mut self, name: &str) -> Arc<GroupState> {
+        let group = self.groups.entry(name.to_owned()).or_insert_with(|| {
+            Arc::new(GroupState {
+                name: name.into(),
+                positions: Mutex::default(),
+            })
+        });
+        Arc::clone(group)
+    }
+
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &Arc<GroupState>> {
+        self.groups.values()
+    }
+
+    pub(crate) fn partitions(&self) -> Vec<Arc<PartitionState>> {
+        self.topics
+            .values()
+            .flat_map(|topic| topic.partitions.iter().cloned())
+            .collect()
+    }
+
+    /// Refuses a name that a topic has, or that differs from a topic's in case only.
+    pub(crate) fn check_new(&self, name: &str) -> Result<()> {
+        match self.topics.get(&folded(name)) {
+            None => Ok(()),
+            Some(existing) => {
+                let (name, existing) = (name.to_owned(), existing.name.to_string());
+                Err(Error::TopicExists { name, existing })
+            }
+        }
+    }
+
+    /// Makes a topic, outside the catalog. Its number is never given again, even if the topic does
+    /// not come to be.
+    pub(crate) fn make(&mut self, name: &str, options: TopicOptions) -> Arc<TopicState> {
+        let TopicOptions {
+            partitions,
+            codec,
+            partitioner,
+        } = options;
+        let image = TopicImage::new(name.to_owned(), partitions, codec, partitioner);
+        let topic = TopicState::new(self.next_topic, &image);
+        self.next_topic += 1;
+        Arc::new(topic)
+    }
+
+    /// Takes in a topic.
+    pub(crate) fn insert(&mut self, topic: impl Into<Arc<TopicState>>) {
+        let topic = topic.into();
+        self.next_topic = self.next_topic.max(topic.id + 1);
+        self.topics.insert(folded(&topic.name), topic);
+    }
+}
+
+impl TopicState {
+    fn new(id: u32, image: &TopicImage) -> Self {
+        let name: Arc<str> = image.name.as_str().into();
+        let numbers = (0..).take(image.partitions.len());
+        let partitions = numbers.map(|partition| {
+            let id = PartitionId {
+                topic: id,
+                partition,
+            };
+            Arc::new(PartitionState::new(id, &name, image))
+        });
+        let partitions = partitions.collect();
+        let (codec, partitioner) = (image.codec.clone(), image.partitioner.clone());
+        Self {
+            id,
+            name,
+            codec,
+            partitioner,
+            partitions,
+        }
+    }
+
+    /// The change that brings this topic to be.
+    pub(crate) fn created(&self) -> Change {
+        let partitions = self.partitions.len();
+        Change::TopicCreated {
+            id: self.id,
+            name: self.name.to_string(),
+            partitions: u32::try_from(partitions).expect("partitions are below their limit"),
+            codec: self.codec.clone(),
+            partitioner: self.partitioner.clone(),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What a fetch returns: batches as slices of shared buffers, records as views into them.
+
+use bytes::Bytes;
+use levada_core::Timestamp;
+
+use crate::batch::{
+    header::Header,
+    records::{RecordView, Records},
+};
+
+/// The batches that a fetch found, in order of their offsets.
+///
+/// # Examples
+///
+/// ```
+/// use levada_log::{Batch, Log, Record, TopicOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let log = Log::open(folder.path())?;
+/// let orders = log.create_topic("orders", TopicOptions::new()).wait()?.partition(0)?;
+/// let mut batch = Batch::new();
+/// for value in ["a", "b", "c"] {
+///     batch.push(&Record::of(value.as_bytes()))?;
+/// }
+/// orders.append(batch).wait()?;
+///
+/// let fetched = orders.fetch(1, 1 << 20).wait()?;
+/// let values: Vec<_> = fetched.records().map(|record| record.value).collect();
+/// assert_eq!(values, [b"b", b"c"]);
+/// assert_eq!(fetched.next, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The batches; none when the fetch stood at the visible end.
+    pub batches: Vec<FetchedBatch>,
+    /// Where to fetch next.
+    pub next: u64,
+}
+
+impl Fetched {
+    /// The records of all batches.
+    pub fn records(&self) -> impl Iterator<Item = RecordView<'_>> {
+        self.batches.iter().flat_map(FetchedBatch::records)
+    }
+}
+
+/// One batch of the log: a slice of a buffer that may be shared with others.
+#[derive(Clone, Debug)]
+pub struct FetchedBatch {
+    header: Header,
+    bytes: Bytes,
+    from: u64,
+}
+
+impl FetchedBatch {
+    /// A batch whose checksum and records have been checked; records before `from` are left out.
+    pub(crate) fn new(header: Header, bytes: Bytes, from: u64) -> Self {
+        Self {
+            header,
+            bytes,
+            from,
+        }
+    }
+
+    /// The records, without those before the offset that was asked for.
+    pub fn records(&self) -> Records<'_> {
+        Records::new(self.header, &self.bytes, self.from)
+    }
+
+    /// The offset of the batch's first record.
+    pub fn base_offset(&self) -> u64 {
+        self.header.base_offset
+    }
+
+    /// The offset after its last record.
+    pub fn end_offset(&self) -> u64 {
+        self.header.end()
+    }
+
+    /// How many records it has, those left out included.
+    pub fn count(&self) -> u32 {
+        self.header.count
+    }
+
+    /// When it was appended.
+    pub fn append_time(&self) -> Timestamp {
+        self.header.append_time
+    }
+
+    /// The latest event time among its records.
+    pub fn max_event_time(&self) -> Timestamp {
+        self.header.max_event_time
+    }
+
+    /// The bytes of the whole batch, as they are on disk.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// A key, value or header of this batch as bytes that can be kept: shared, not copied.
+    ///
+    /// # Panics
+    ///
+    /// If `part` does not lie in this batch.
+    pub fn share(&self, part: &[u8]) -> Bytes {
+        self.bytes.slice_ref(part)
+    }
+}

@@ -1,0 +1,91 @@
+//! The image file: all metadata as of the start of a journal, replaced as a whole.
+//!
+//! A new image is written beside the old one, synced, and renamed over it; then the folder is
+//! synced. So the file called `image` is always a whole one, and a wrong checksum in it is damage.
+
+use std::io;
+
+use crate::{
+    Error, Result,
+    error::{Failure, unsynced, unwritten},
+    le::{u16_at, u32_at, u64_at},
+    limits::MAX_IMAGE_BYTES,
+    meta::Image,
+    paths::Paths,
+    vfs::{Open, Vfs},
+};
+
+const MAGIC: [u8; 4] = *b"LVIm";
+const VERSION: u16 = 1;
+const HEAD_LEN: usize = 24;
+/// The checksum covers everything from here.
+const CHECKED_FROM: usize = 12;
+
+/// Reads the image; `None` if there is none.
+pub(crate) fn read(vfs: &dyn Vfs, paths: &Paths) -> Result<Option<Image>> {
+    let path = paths.image();
+    let file = match vfs.open(&path, Open::Read) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io("cannot open", path, e)),
+    };
+    let damaged = |reason: &str| Error::Unusable {
+        path: path.clone(),
+        reason: reason.to_owned(),
+        remedy: "restore the data folder from a copy",
+    };
+    let failed = |e| Error::io("cannot read", &path, e);
+    let there = file.len().map_err(failed)?;
+    let len = usize::try_from(there).unwrap_or(usize::MAX);
+    if !(HEAD_LEN..=MAX_IMAGE_BYTES).contains(&len) {
+        return Err(damaged("its length is impossible"));
+    }
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, 0).map_err(failed)?;
+    if bytes[..4] != MAGIC || usize::from(u16_at(&bytes, 6)) != HEAD_LEN {
+        return Err(damaged("it does not start as an image does"));
+    }
+    if u32_at(&bytes, 8) != crc32c::crc32c(&bytes[CHECKED_FROM..]) {
+        return Err(damaged("its checksum is wrong"));
+    }
+    if u16_at(&bytes, 4) != VERSION {
+        let feature = format!("image version {}", u16_at(&bytes, 4));
+        return Err(Error::Newer { path, feature });
+    }
+    if u64_at(&bytes, 16) != (len - HEAD_LEN) as u64 {
+        return Err(damaged("its length is not what it says"));
+    }
+    Image::decode(&bytes[HEAD_LEN..], &path).map(Some)
+}
+
+/// Replaces the image. When this returns `Ok`, the new one is durable under its name.
+pub(crate) fn write(vfs: &dyn Vfs, paths: &Paths, image: &Image) -> Result<(), Failure> {
+    let body = image.encode();
+    let mut bytes = Vec::with_capacity(HEAD_LEN + body.len());
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes.extend_from_slice(&24_u16.to_le_bytes());
+    bytes.extend_from_slice(&[0; 8]);
+    bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(&body);
+    let checksum = crc32c::crc32c(&bytes[CHECKED_FROM..]);
+    bytes[8..12].copy_from_slice(&checksum.to_le_bytes());
+
+    let (next, path) = (paths.next_image(), paths.image());
+    match vfs.remove_file(&next) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            return Err(unwritten("cannot remove", &next, e));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    let file = vfs.open(&next, Open::CreateNew);
+    let file = file.map_err(|e| unwritten("cannot create", &next, e))?;
+    file.write_all_at(&bytes, 0)
+        .map_err(|e| unwritten("cannot write", &next, e))?;
+    file.sync_data().map_err(|e| unsynced(&next, e))?;
+    drop(file);
+    vfs.rename(&next, &path)
+        .map_err(|e| unwritten("cannot rename to", &path, e))?;
+    vfs.sync_dir(paths.folder())
+        .map_err(|e| unsynced(paths.folder(), e))
+}

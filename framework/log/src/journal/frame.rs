@@ -1,0 +1,233 @@
+//! A frame: one group commit in the journal. The table of its bytes is in the book.
+//!
+//! A frame is a head, a directory with one row per entry, and the entries' bodies. Each part has
+//! its own checksum, so that damage to one body is laid to that body. Frames start at multiples of
+//! [`PAGE`]: a torn write of one never reaches a page of an acknowledged one.
+
+use bytes::Bytes;
+
+use crate::{
+    le::{u16_at, u32_at, u64_at},
+    limits::{MAX_ENTRIES, MAX_FRAME_BYTES},
+    partition::PartitionId,
+};
+
+/// What frames are aligned to: the page of the file systems that matter.
+pub(crate) const PAGE: usize = 4096;
+/// Length of the head.
+pub(crate) const HEAD_LEN: usize = 72;
+/// Length of a row of the directory.
+const ROW_LEN: usize = 32;
+/// The first bytes of a frame.
+const MAGIC: [u8; 4] = *b"LVFr";
+/// The version of this layout.
+const VERSION: u16 = 1;
+/// The head's checksum covers everything from here to its end.
+const CHECKED_FROM: usize = 12;
+
+/// Which journal a frame is expected in: a frame that is left over from another use of the file, or
+/// was forged inside a record, has another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct JournalId {
+    /// The data folder's secret number.
+    pub(crate) nonce: u64,
+    /// The instance that writes the journal.
+    pub(crate) instance: u64,
+    /// The journal's number.
+    pub(crate) number: u64,
+}
+
+/// What an entry of a frame is.
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    /// A batch of a partition, and the offset after it.
+    Batch {
+        id: PartitionId,
+        end: u64,
+        body: Bytes,
+    },
+    /// An encoded [`Change`](crate::meta::Change).
+    Change(Bytes),
+}
+
+/// Writes the frame of group commit `commit` into `frame`, without the padding after it.
+pub(crate) fn encode(frame: &mut Vec<u8>, journal: JournalId, commit: u64, entries: &[Entry]) {
+    let count = u32::try_from(entries.len()).expect("entries are below their limit");
+    let directory_len = entries.len() * ROW_LEN;
+    frame.clear();
+    frame.resize(HEAD_LEN, 0);
+    for entry in entries {
+        let (kind, id, end, body) = match entry {
+            Entry::Batch { id, end, body } => (1_u32, *id, *end, body),
+            Entry::Change(body) => (
+                2,
+                PartitionId {
+                    topic: 0,
+                    partition: 0,
+                },
+                0,
+                body,
+            ),
+        };
+        let len = u32::try_from(body.len()).expect("a body is below its limit");
+        for number in [kind, len, crc32c::crc32c(body), id.topic, id.partition, 0] {
+            frame.extend_from_slice(&number.to_le_bytes());
+        }
+        frame.extend_from_slice(&end.to_le_bytes());
+    }
+    let directory_crc = crc32c::crc32c(&frame[HEAD_LEN..HEAD_LEN + directory_len]);
+    for entry in entries {
+        let (Entry::Batch { body, .. } | Entry::Change(body)) = entry;
+        frame.extend_from_slice(body);
+    }
+    let len = u32::try_from(frame.len()).expect("a frame is below its limit");
+    let head = Head {
+        journal,
+        commit,
+        acknowledged: commit - 1,
+        count,
+        len,
+        directory_crc,
+    };
+    head.write(&mut frame[..HEAD_LEN]);
+}
+
+/// The head of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) journal: JournalId,
+    /// The number of this group commit; one more than the one before, over all journals.
+    pub(crate) commit: u64,
+    /// The last group commit that was acknowledged when this frame was written.
+    pub(crate) acknowledged: u64,
+    /// Entries in the directory.
+    pub(crate) count: u32,
+    /// Bytes of the frame, without padding.
+    pub(crate) len: u32,
+    directory_crc: u32,
+}
+
+impl Head {
+    fn write(&self, head: &mut [u8]) {
+        let mut at = 0;
+        let mut put = |bytes: &[u8]| {
+            head[at..at + bytes.len()].copy_from_slice(bytes);
+            at += bytes.len();
+        };
+        put(&MAGIC);
+        put(&VERSION.to_le_bytes());
+        put(&72_u16.to_le_bytes());
+        put(&[0; 4]);
+        put(&self.len.to_le_bytes());
+        put(&self.count.to_le_bytes());
+        put(&self.directory_crc.to_le_bytes());
+        put(&self.journal.nonce.to_le_bytes());
+        put(&self.journal.instance.to_le_bytes());
+        put(&self.journal.number.to_le_bytes());
+        put(&self.commit.to_le_bytes());
+        put(&self.acknowledged.to_le_bytes());
+        put(&[0; 8]);
+        assert_eq!(at, HEAD_LEN, "the fields fill the head");
+        let checksum = crc32c::crc32c(&head[CHECKED_FROM..]);
+        head[8..12].copy_from_slice(&checksum.to_le_bytes());
+    }
+
+    /// Reads the head at the front of `bytes`; `None` unless one of `journal` is there, whole.
+    pub(crate) fn parse(bytes: &[u8], journal: JournalId) -> Option<Self> {
+        let head = bytes.first_chunk::<HEAD_LEN>()?;
+        let known = u16_at(head, 4) == VERSION && usize::from(u16_at(head, 6)) == HEAD_LEN;
+        if !is_whole(head) || !known {
+            return None;
+        }
+        let found = Self {
+            journal: JournalId {
+                nonce: u64_at(head, 24),
+                instance: u64_at(head, 32),
+                number: u64_at(head, 40),
+            },
+            commit: u64_at(head, 48),
+            acknowledged: u64_at(head, 56),
+            count: u32_at(head, 16),
+            len: u32_at(head, 12),
+            directory_crc: u32_at(head, 20),
+        };
+        let entries = found.count as usize;
+        let sound = entries <= MAX_ENTRIES + 1
+            && found.len as usize <= MAX_FRAME_BYTES
+            && HEAD_LEN + entries * ROW_LEN <= found.len as usize;
+        (sound && found.journal == journal).then_some(found)
+    }
+
+    /// The version of a whole head whose layout this release does not know.
+    pub(crate) fn unknown_version(bytes: &[u8]) -> Option<u16> {
+        let head = bytes.first_chunk::<HEAD_LEN>()?;
+        (is_whole(head) && u16_at(head, 4) != VERSION).then(|| u16_at(head, 4))
+    }
+
+    /// Whether `bytes` look as if a head of `journal` had been there before it was torn or rotted.
+    /// A whole head of another journal is only left over from the file's last use.
+    pub(crate) fn is_suspected(bytes: &[u8], journal: JournalId) -> bool {
+        let Some(head) = bytes.first_chunk::<HEAD_LEN>() else {
+            return bytes.iter().any(|byte| *byte != 0);
+        };
+        let ours = head[..4] == MAGIC || u64_at(head, 24) == journal.nonce;
+        ours && (!is_whole(head) || u64_at(head, 40) == journal.number)
+    }
+
+    /// Where the next frame starts, from the start of this one.
+    pub(crate) fn padded_len(&self) -> u64 {
+        u64::from(self.len).next_multiple_of(PAGE as u64)
+    }
+}
+
+/// Whether a head is as it was written, whoever wrote it.
+fn is_whole(head: &[u8; HEAD_LEN]) -> bool {
+    head[..4] == MAGIC && u32_at(head, 8) == crc32c::crc32c(&head[CHECKED_FROM..])
+}
+
+/// An entry as it was found.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Whole.
+    Whole(Entry),
+    /// Its body is not what was written. What the directory says about it still holds.
+    Broken {
+        /// The partition it is a batch of; `None` for a metadata change.
+        id: Option<PartitionId>,
+        /// The offset after it.
+        end: u64,
+    },
+    /// Of a kind that this release does not know.
+    Unknown(u32),
+}
+
+/// Reads the entries of the frame in `frame`; `None` if its directory is broken.
+pub(crate) fn entries(head: &Head, frame: &Bytes) -> Option<Vec<Found>> {
+    let bodies = HEAD_LEN + head.count as usize * ROW_LEN;
+    let directory = frame.get(HEAD_LEN..bodies)?;
+    if crc32c::crc32c(directory) != head.directory_crc {
+        return None;
+    }
+    let mut at = bodies;
+    let mut found = Vec::with_capacity(head.count as usize);
+    for row in directory.chunks_exact(ROW_LEN) {
+        let id = PartitionId {
+            topic: u32_at(row, 12),
+            partition: u32_at(row, 16),
+        };
+        let (kind, end) = (u32_at(row, 0), u64_at(row, 24));
+        // A frame at the end of a file may be cut anywhere.
+        let from = at.min(frame.len());
+        at = at.saturating_add(u32_at(row, 4) as usize);
+        let body = frame.slice(from..at.min(frame.len()));
+        let whole = crc32c::crc32c(&body) == u32_at(row, 8);
+        found.push(match (kind, whole) {
+            (1, true) => Found::Whole(Entry::Batch { id, end, body }),
+            (1, false) => Found::Broken { id: Some(id), end },
+            (2, true) => Found::Whole(Entry::Change(body)),
+            (2, false) => Found::Broken { id: None, end },
+            (kind, _) => Found::Unknown(kind),
+        });
+    }
+    Some(found)
+}

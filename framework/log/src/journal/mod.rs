@@ -1,0 +1,91 @@
+//! The journal: every group commit in one file, one frame each, one sync each.
+//!
+//! Why a journal and not a sync of each segment: the measurement in the book (*Internals: log
+//! format*). A journal file that is no longer needed is used again, because a file whose blocks are
+//! there already syncs without a commit of the file system's own journal.
+
+pub(crate) mod frame;
+pub(crate) mod scan;
+
+use std::path::PathBuf;
+
+use crate::{
+    error::{Failure, unsynced, unwritten},
+    paths::Paths,
+    vfs::{Open, Vfs, VfsFile},
+};
+use frame::{Entry, JournalId, PAGE};
+
+/// The journal that is being written.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file: Box<dyn VfsFile>,
+    path: PathBuf,
+    id: JournalId,
+    /// Where the next frame starts.
+    end: u64,
+    /// The frame being built; kept for its room.
+    buffer: Vec<u8>,
+}
+
+impl Journal {
+    /// Starts a journal, in the file of an old one if there is a spare.
+    pub(crate) fn create(
+        vfs: &dyn Vfs,
+        paths: &Paths,
+        id: JournalId,
+        spare: Option<u64>,
+    ) -> Result<Self, Failure> {
+        let path = paths.journal(id.number);
+        let open = match spare {
+            Some(spare) => {
+                let renamed = vfs.rename(&paths.journal(spare), &path);
+                renamed.map_err(|e| unwritten("cannot rename a journal to", &path, e))?;
+                Open::Write
+            }
+            None => Open::CreateNew,
+        };
+        let file = vfs
+            .open(&path, open)
+            .map_err(|e| unwritten("cannot create", &path, e))?;
+        let folder = paths.journals();
+        vfs.sync_dir(&folder).map_err(|e| unsynced(&folder, e))?;
+        Ok(Self {
+            file,
+            path,
+            id,
+            end: 0,
+            buffer: Vec::new(),
+        })
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.id.number
+    }
+
+    pub(crate) fn path(&self) -> &PathBuf {
+        &self.path
+    }
+
+    /// Bytes of frames so far.
+    pub(crate) fn len(&self) -> u64 {
+        self.end
+    }
+
+    /// Writes the frame of a group commit. It is durable only after [`sync`](Self::sync), and the
+    /// next frame takes its place unless it was.
+    pub(crate) fn write(&mut self, commit: u64, entries: &[Entry]) -> Result<(), Failure> {
+        frame::encode(&mut self.buffer, self.id, commit, entries);
+        self.buffer
+            .resize(self.buffer.len().next_multiple_of(PAGE), 0);
+        let written = self.file.write_all_at(&self.buffer, self.end);
+        written.map_err(|e| unwritten("cannot write", &self.path, e))
+    }
+
+    /// Makes the frame that was written last durable.
+    pub(crate) fn sync(&mut self) -> Result<(), Failure> {
+        self.file.sync_data().map_err(|e| unsynced(&self.path, e))?;
+        self.end += self.buffer.len() as u64;
+        Ok(())
+    }
+}

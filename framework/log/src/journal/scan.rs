@@ -1,0 +1,262 @@
+//! Reads the journals after a stop, and tells a torn end from damage.
+//!
+//! Group commit *n* + 1 is written only after *n* was synced. So a frame that has a later one
+//! behind it was acknowledged, and if it is broken, that is damage: its partitions stop, its bytes
+//! stay. Only the last frame can be torn; it can as well have rotted after it was acknowledged, and
+//! no checksum tells the two apart. It is cut, and the cut is reported.
+
+use bytes::Bytes;
+
+use super::frame::{Entry, Found, HEAD_LEN, Head, JournalId, PAGE, entries};
+use crate::{
+    Error, Result,
+    meta::Image,
+    partition::PartitionId,
+    paths::Paths,
+    vfs::{Open, Vfs, VfsFile},
+};
+
+/// What became of an entry that was acknowledged.
+pub(crate) enum Entered {
+    /// It is whole.
+    Whole(Entry),
+    /// It is a batch of this partition and its bytes are damaged.
+    Damaged(PartitionId),
+}
+
+/// How the journals end.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// The number of the next group commit.
+    pub(crate) commit: u64,
+    /// Journals with damage inside, which must be kept.
+    pub(crate) damaged: Vec<u64>,
+    /// The frame that was cut off, if there was one.
+    pub(crate) cut: Option<Cut>,
+}
+
+/// The last group commit, torn or rotted, and cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cut {
+    pub(crate) journal: u64,
+    pub(crate) position: u64,
+    /// What it would have ended at, by partition; `None` if that cannot be read any more.
+    pub(crate) ends: Option<Vec<(PartitionId, u64)>>,
+}
+
+/// Reads the journals `numbers`, oldest first, and hands each acknowledged entry to `visit`.
+pub(crate) fn scan(
+    vfs: &dyn Vfs,
+    paths: &Paths,
+    image: &Image,
+    numbers: &[u64],
+    visit: &mut dyn FnMut(u64, Entered) -> Result<()>,
+) -> Result<End> {
+    let mut end = End {
+        commit: image.commit,
+        damaged: Vec::new(),
+        cut: None,
+    };
+    for (index, &number) in numbers.iter().enumerate() {
+        let path = paths.journal(number);
+        let file = vfs
+            .open(&path, Open::Read)
+            .map_err(|e| Error::io("cannot open", &path, e))?;
+        let id = JournalId {
+            nonce: image.nonce,
+            instance: image.instance,
+            number,
+        };
+        // A later journal gets its first frame only when all of this one is acknowledged.
+        let mut reader = Reader {
+            file: &*file,
+            id,
+            paths,
+            position: 0,
+            followed: is_begun(vfs, paths, image, &numbers[index + 1..])?,
+        };
+        while reader.frame(&mut end, visit)? {}
+        if end.cut.is_some() {
+            break;
+        }
+    }
+    Ok(end)
+}
+
+/// Whether any of the journals `numbers` has a frame. A file alone proves nothing: a recovery that
+/// crashed leaves one.
+fn is_begun(vfs: &dyn Vfs, paths: &Paths, image: &Image, numbers: &[u64]) -> Result<bool> {
+    for &number in numbers {
+        let path = paths.journal(number);
+        let file = vfs
+            .open(&path, Open::Read)
+            .map_err(|e| Error::io("cannot open", &path, e))?;
+        let id = JournalId {
+            nonce: image.nonce,
+            instance: image.instance,
+            number,
+        };
+        let reader = Reader {
+            file: &*file,
+            id,
+            paths,
+            position: 0,
+            followed: false,
+        };
+        if Head::parse(&reader.read(0, HEAD_LEN)?, id).is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Reads one journal.
+struct Reader<'a> {
+    file: &'a dyn VfsFile,
+    id: JournalId,
+    paths: &'a Paths,
+    position: u64,
+    followed: bool,
+}
+
+impl Reader<'_> {
+    /// Reads the next frame; `false` at the end of this journal.
+    fn frame(
+        &mut self,
+        end: &mut End,
+        visit: &mut dyn FnMut(u64, Entered) -> Result<()>,
+    ) -> Result<bool> {
+        let bytes = self.read(self.position, HEAD_LEN)?;
+        let head = match Head::parse(&bytes, self.id) {
+            Some(head) if head.commit == end.commit && head.acknowledged + 1 == head.commit => head,
+            Some(_) => return Err(self.unusable("a group commit before this one is missing")),
+            None => {
+                self.no_frame(&bytes, end)?;
+                return Ok(false);
+            }
+        };
+        let frame = self.read(self.position, head.len as usize)?;
+        let found = entries(&head, &frame);
+        let broken = found.as_ref().is_none_or(|f| f.iter().any(is_broken));
+        if broken && !self.is_followed()? {
+            let ends = found.map(|found| found.iter().filter_map(end_of).collect());
+            end.cut = Some(Cut {
+                journal: self.id.number,
+                position: self.position,
+                ends,
+            });
+            return Ok(false);
+        }
+        let Some(found) = found else {
+            return Err(self.unusable("the directory of an acknowledged group commit is damaged"));
+        };
+        if broken {
+            end.damaged.push(self.id.number);
+        }
+        for found in found {
+            visit(self.id.number, self.entered(found)?)?;
+        }
+        self.position += head.padded_len();
+        end.commit += 1;
+        Ok(true)
+    }
+
+    /// Nothing readable is where the next frame would be: the end, unless something follows.
+    fn no_frame(&self, bytes: &[u8], end: &mut End) -> Result<()> {
+        if let Some(version) = Head::unknown_version(bytes) {
+            let path = self.paths.journal(self.id.number);
+            return Err(Error::Newer {
+                path,
+                feature: format!("frame version {version}"),
+            });
+        }
+        let suspected = Head::is_suspected(bytes, self.id);
+        if self.later_frame()? || (suspected && self.followed) {
+            if cfg!(planted = "interior_truncate") {
+                return Ok(());
+            }
+            return Err(self.unusable("the head of an acknowledged group commit is damaged"));
+        }
+        if suspected {
+            end.cut = Some(Cut {
+                journal: self.id.number,
+                position: self.position,
+                ends: None,
+            });
+        }
+        Ok(())
+    }
+
+    fn entered(&self, found: Found) -> Result<Entered> {
+        match found {
+            Found::Whole(entry) => Ok(Entered::Whole(entry)),
+            Found::Broken { id: Some(id), .. } => Ok(Entered::Damaged(id)),
+            Found::Broken { id: None, .. } => {
+                Err(self.unusable("an acknowledged metadata change is damaged"))
+            }
+            Found::Unknown(kind) => Err(Error::Newer {
+                path: self.paths.journal(self.id.number),
+                feature: format!("entry kind {kind}"),
+            }),
+        }
+    }
+
+    /// Whether the frame at the position is acknowledged because of what follows it.
+    fn is_followed(&self) -> Result<bool> {
+        if cfg!(planted = "interior_truncate") {
+            return Ok(false);
+        }
+        Ok(self.followed || self.later_frame()?)
+    }
+
+    /// Whether a frame of this journal starts at any later page.
+    fn later_frame(&self) -> Result<bool> {
+        const BLOCK: usize = 1 << 20;
+        let mut from = self.position + PAGE as u64;
+        loop {
+            let block = self.read(from, BLOCK)?;
+            let mut pages = block.chunks(PAGE);
+            if pages.any(|page| Head::parse(page, self.id).is_some()) {
+                return Ok(true);
+            }
+            if block.len() < BLOCK {
+                return Ok(false);
+            }
+            from += BLOCK as u64;
+        }
+    }
+
+    /// Reads `len` bytes, or what there is of them.
+    fn read(&self, position: u64, len: usize) -> Result<Bytes> {
+        let path = self.paths.journal(self.id.number);
+        let failed = |e| Error::io("cannot read", &path, e);
+        let there = self.file.len().map_err(failed)?.saturating_sub(position);
+        let len = len.min(usize::try_from(there).unwrap_or(usize::MAX));
+        let mut bytes = vec![0; len];
+        self.file
+            .read_exact_at(&mut bytes, position)
+            .map_err(failed)?;
+        Ok(bytes.into())
+    }
+
+    fn unusable(&self, what: &str) -> Error {
+        Error::Unusable {
+            path: self.paths.journal(self.id.number),
+            reason: format!("{what} (at byte {})", self.position),
+            remedy: "restore the data folder from a copy",
+        }
+    }
+}
+
+fn is_broken(found: &Found) -> bool {
+    matches!(found, Found::Broken { .. })
+}
+
+fn end_of(found: &Found) -> Option<(PartitionId, u64)> {
+    match found {
+        Found::Whole(Entry::Batch { id, end, .. }) | Found::Broken { id: Some(id), end } => {
+            Some((*id, *end))
+        }
+        Found::Whole(Entry::Change(_)) | Found::Broken { id: None, .. } | Found::Unknown(_) => None,
+    }
+}

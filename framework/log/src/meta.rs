@@ -1,0 +1,322 @@
+//! What the log knows besides records: topics, groups' positions, seals, and where segments lie.
+//!
+//! The *image* is all of it as of the start of a journal. A *change* is what happened since, an
+//! entry of a journal frame. Recovery and the running log apply changes with the same function, so
+//! there is one meaning of each.
+//!
+//! Both are `MessagePack` with named fields. A field that a later release adds and an older one may
+//! ignore is just added. One that it must not ignore is named in `requires`; an unknown change is
+//! always required.
+
+use std::{collections::BTreeMap, path::Path};
+
+use levada_core::Timestamp;
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+
+use crate::{Error, Result, partition::PartitionId};
+
+/// Features that an image may require and this release has. None yet.
+const FEATURES: &[&str] = &[];
+
+/// All metadata as of the start of journal [`journal`](Self::journal).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Image {
+    /// What a reader must know to use this image.
+    pub(crate) requires: Vec<String>,
+    /// Drawn when the folder was made, so that a producer cannot forge a frame inside a record.
+    pub(crate) nonce: u64,
+    /// One more at each opening of the folder.
+    pub(crate) instance: u64,
+    /// The first journal that is not contained in this image.
+    pub(crate) journal: u64,
+    /// The first group commit that is not contained in this image.
+    pub(crate) commit: u64,
+    /// Journals kept as evidence of damage; never read, never removed.
+    pub(crate) kept_journals: Vec<u64>,
+    /// Topics, by number.
+    pub(crate) topics: BTreeMap<u32, TopicImage>,
+    /// Positions of groups, by name.
+    pub(crate) groups: BTreeMap<String, Positions>,
+}
+
+/// The positions of a group.
+pub(crate) type Positions = BTreeMap<PartitionId, u64>;
+
+/// A topic in an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TopicImage {
+    pub(crate) name: String,
+    pub(crate) codec: String,
+    pub(crate) partitioner: String,
+    pub(crate) sealed: bool,
+    pub(crate) partitions: Vec<PartitionImage>,
+}
+
+impl TopicImage {
+    /// A topic without records.
+    pub(crate) fn new(name: String, partitions: u32, codec: String, partitioner: String) -> Self {
+        let partitions = (0..partitions).map(|_| PartitionImage::default()).collect();
+        Self {
+            name,
+            codec,
+            partitioner,
+            sealed: false,
+            partitions,
+        }
+    }
+}
+
+/// A partition in an image: what of it is in segments.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PartitionImage {
+    /// The first offset that is kept.
+    pub(crate) start: u64,
+    /// The acknowledged end.
+    pub(crate) end: u64,
+    /// The next offset to be given: at or above the end.
+    pub(crate) next: u64,
+    /// The append time of the last batch.
+    pub(crate) append_time: Timestamp,
+    /// In order of their base offsets.
+    pub(crate) segments: Vec<Segment>,
+    /// Why the partition has stopped, if it has.
+    pub(crate) failed: Option<String>,
+}
+
+/// A segment file, as far as it is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Segment {
+    /// The offset of its first batch, and its name.
+    pub(crate) base: u64,
+    /// The offset after its last batch.
+    pub(crate) end: u64,
+    /// The length that is part of the log; what the file has beyond is not.
+    pub(crate) bytes: u64,
+}
+
+/// What happened to the metadata, as an entry of a frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Change {
+    /// A topic was created.
+    TopicCreated {
+        id: u32,
+        name: String,
+        partitions: u32,
+        codec: String,
+        partitioner: String,
+    },
+    /// A group moved its positions.
+    PositionsMoved {
+        group: String,
+        positions: Vec<(PartitionId, u64)>,
+    },
+    /// A topic was sealed; partition by partition, where it ends.
+    TopicSealed { id: u32, ends: Vec<u64> },
+    /// The log was closed in order: all before this is acknowledged.
+    Stopped,
+}
+
+impl Change {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        rmp_serde::to_vec_named(self).expect("a change has only types that MessagePack has")
+    }
+
+    pub(crate) fn decode(bytes: &[u8], path: &Path) -> Result<Self> {
+        rmp_serde::from_slice(bytes).map_err(|error| match unknown_kind(bytes) {
+            Some(feature) => Error::Newer {
+                path: path.to_path_buf(),
+                feature,
+            },
+            None => Error::Unusable {
+                path: path.to_path_buf(),
+                reason: format!("a metadata change in it cannot be read ({error})"),
+                remedy: "restore the data folder from a copy",
+            },
+        })
+    }
+}
+
+/// The name of the change that `bytes` hold, if they hold one at all.
+#[expect(
+    clippy::zero_sized_map_values,
+    reason = "what the name stands for is skipped"
+)]
+fn unknown_kind(bytes: &[u8]) -> Option<String> {
+    // A variant without fields is a word; any other is a map from one word.
+    let word = rmp_serde::from_slice::<String>(bytes);
+    let map = || rmp_serde::from_slice::<BTreeMap<String, IgnoredAny>>(bytes).ok();
+    word.ok().or_else(|| map()?.into_keys().next())
+}
+
+impl Image {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        rmp_serde::to_vec_named(self).expect("an image has only types that MessagePack has")
+    }
+
+    pub(crate) fn decode(bytes: &[u8], path: &Path) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Required {
+            requires: Vec<String>,
+        }
+
+        let unreadable = |error: rmp_serde::decode::Error| Error::Unusable {
+            path: path.to_path_buf(),
+            reason: format!("its checksum is right but it cannot be read ({error})"),
+            remedy: "restore the data folder from a copy",
+        };
+        let required: Required = rmp_serde::from_slice(bytes).map_err(unreadable)?;
+        let unknown = required
+            .requires
+            .into_iter()
+            .find(|f| !FEATURES.contains(&f.as_str()));
+        if let Some(feature) = unknown {
+            return Err(Error::Newer {
+                path: path.to_path_buf(),
+                feature,
+            });
+        }
+        rmp_serde::from_slice(bytes).map_err(unreadable)
+    }
+
+    /// Lets a change take effect.
+    pub(crate) fn apply(&mut self, change: Change) {
+        match change {
+            Change::TopicCreated {
+                id,
+                name,
+                partitions,
+                codec,
+                partitioner,
+            } => {
+                let topic = TopicImage::new(name, partitions, codec, partitioner);
+                self.topics.insert(id, topic);
+            }
+            Change::PositionsMoved { group, positions } => {
+                self.groups.entry(group).or_default().extend(positions);
+            }
+            Change::TopicSealed { id, ends: _ } => {
+                // The ends are those of the batches before this change; they are written down so
+                // that a damaged partition still knows where it ended.
+                if let Some(topic) = self.topics.get_mut(&id) {
+                    topic.sealed = true;
+                }
+            }
+            Change::Stopped => {}
+        }
+    }
+
+    pub(crate) fn partition_mut(&mut self, id: PartitionId) -> Option<&mut PartitionImage> {
+        self.topics
+            .get_mut(&id.topic)?
+            .partitions
+            .get_mut(id.partition as usize)
+    }
+
+    /// Every partition, with its numbers.
+    pub(crate) fn partitions_mut(
+        &mut self,
+    ) -> impl Iterator<Item = (PartitionId, &mut PartitionImage)> {
+        self.topics.iter_mut().flat_map(|(&topic, image)| {
+            let numbered = image.partitions.iter_mut().zip(0..);
+            numbered.map(move |(record, partition)| (PartitionId { topic, partition }, record))
+        })
+    }
+
+    /// Lifts next offsets above every position that anything names: an offset is never reused.
+    pub(crate) fn lift_next_offsets(&mut self) {
+        for (_, partition) in self.partitions_mut() {
+            partition.next = partition.next.max(partition.end);
+        }
+        let named: Vec<_> = self
+            .groups
+            .values()
+            .flatten()
+            .map(|(&id, &at)| (id, at))
+            .collect();
+        for (id, position) in named {
+            self.lift_next_offset(id, position);
+        }
+    }
+
+    /// Lifts the next offset of a partition, if there is one, to `offset`.
+    pub(crate) fn lift_next_offset(&mut self, id: PartitionId, offset: u64) {
+        if let Some(partition) = self.partition_mut(id) {
+            partition.next = partition.next.max(offset);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn created() -> Change {
+        Change::TopicCreated {
+            id: 1,
+            name: "orders".to_owned(),
+            partitions: 2,
+            codec: String::new(),
+            partitioner: String::new(),
+        }
+    }
+
+    #[test]
+    fn changes_and_images_come_back() {
+        let path = Path::new("x");
+        let mut image = Image {
+            instance: 3,
+            ..Image::default()
+        };
+        image.apply(created());
+        let id = PartitionId {
+            topic: 1,
+            partition: 1,
+        };
+        let moved = Change::PositionsMoved {
+            group: "g".to_owned(),
+            positions: vec![(id, 9)],
+        };
+        assert_eq!(Change::decode(&moved.encode(), path).unwrap(), moved);
+        image.apply(moved);
+        assert_eq!(Image::decode(&image.encode(), path).unwrap(), image);
+    }
+
+    #[test]
+    fn next_offset_lies_above_every_named_position() {
+        let mut image = Image::default();
+        image.apply(created());
+        let id = PartitionId {
+            topic: 1,
+            partition: 1,
+        };
+        image.apply(Change::PositionsMoved {
+            group: "g".to_owned(),
+            positions: vec![(id, 9)],
+        });
+        image
+            .partition_mut(PartitionId {
+                topic: 1,
+                partition: 0,
+            })
+            .unwrap()
+            .end = 4;
+        image.lift_next_offsets();
+        let nexts: Vec<_> = image.topics[&1].partitions.iter().map(|p| p.next).collect();
+        assert_eq!(nexts, [4, 9]);
+    }
+
+    #[test]
+    fn what_a_newer_release_requires_is_refused_by_name() {
+        let path = Path::new("x");
+        let image = Image {
+            requires: vec!["compaction".to_owned()],
+            ..Image::default()
+        };
+        let error = Image::decode(&image.encode(), path).unwrap_err();
+        assert!(matches!(error, Error::Newer { feature, .. } if feature == "compaction"));
+
+        let later = rmp_serde::to_vec_named(&BTreeMap::from([("TopicGrown", 16)])).unwrap();
+        let error = Change::decode(&later, path).unwrap_err();
+        assert!(matches!(error, Error::Newer { feature, .. } if feature == "TopicGrown"));
+    }
+}

@@ -1,0 +1,206 @@
+//! How a log is opened: the seams it stands on, and its sizes.
+//!
+//! Seams are values, so that a test or a simulator hands in its own.
+
+use std::{future::poll_fn, path::Path, sync::Arc};
+
+use levada_core::{Clock, Seed, Spawner, SystemClock, Threads};
+
+use crate::{
+    Error, Log, Result,
+    catalog::Catalog,
+    keeper::Keeper,
+    limits::MAX_BATCH_BYTES,
+    paths::Paths,
+    reader::Reader,
+    recovery,
+    shared::{Handle, Limits, Parts, Shared},
+    vfs::{OsFs, Vfs},
+    writer::Writer,
+};
+
+/// How a log is opened: the seams it stands on, and its sizes.
+///
+/// # Examples
+///
+/// ```
+/// use levada_log::Log;
+///
+/// let folder = tempfile::tempdir()?;
+/// let log = Log::options().segment_bytes(1 << 20).open(folder.path())?;
+/// assert!(log.topics().is_empty());
+///
+/// let refused = Log::options().journal_bytes(0).open("elsewhere");
+/// assert!(refused.is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Options {
+    vfs: Arc<dyn Vfs>,
+    clock: Arc<dyn Clock>,
+    spawner: Arc<dyn Spawner>,
+    seed: Seed,
+    limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            vfs: Arc::new(OsFs),
+            clock: Arc::new(SystemClock::new()),
+            spawner: Arc::new(Threads),
+            seed: Seed::random(),
+            limits: Limits {
+                segment_bytes: 64 << 20,
+                journal_bytes: 32 << 20,
+                queue_bytes: 32 << 20,
+            },
+        }
+    }
+}
+
+impl Options {
+    /// Where files are. Default: the operating system's.
+    pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> Self {
+        self.vfs = vfs;
+        self
+    }
+
+    /// What stamps batches. Default: the system's clock.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// What runs the I/O. Default: a thread for each of the three works.
+    pub fn spawner(mut self, spawner: Arc<dyn Spawner>) -> Self {
+        self.spawner = spawner;
+        self
+    }
+
+    /// Where random numbers come from. Default: the operating system.
+    pub fn seed(mut self, seed: Seed) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// A segment is followed by another before it grows past this. Default: 64 MiB.
+    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.limits.segment_bytes = bytes;
+        self
+    }
+
+    /// A journal is flushed to segments when it has reached this. Up to two journals are held in
+    /// memory, and read at the next opening. Default: 32 MiB.
+    pub fn journal_bytes(mut self, bytes: u64) -> Self {
+        self.limits.journal_bytes = bytes;
+        self
+    }
+
+    /// The most that may wait to be written before appends get [`Error::Busy`]. Default: 32 MiB.
+    pub fn queue_bytes(mut self, bytes: usize) -> Self {
+        self.limits.queue_bytes = bytes;
+        self
+    }
+
+    /// Opens the log in a folder, making it if it is not there, and brings back what the folder
+    /// holds. This reads and writes files before it returns.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InUse`], [`Error::Unusable`], [`Error::Newer`], [`Error::BadOption`],
+    /// [`Error::NoSpace`], [`Error::Io`]. Nothing was changed in a folder that is refused.
+    pub fn open(self, folder: impl AsRef<Path>) -> Result<Log> {
+        let Self {
+            vfs,
+            clock,
+            spawner,
+            seed,
+            limits,
+        } = self;
+        limits.check()?;
+        let paths = Paths::new(folder.as_ref());
+        let nonce = seed.rng("nonce of a data folder").next_u64();
+        let opened = recovery::open(&*vfs, &paths, limits.segment_bytes, nonce)?;
+        let recovery::Opened {
+            image,
+            journal,
+            journal_id,
+            spare,
+            lock,
+            recovery,
+        } = opened;
+        let (catalog, instance, commit) = (Catalog::new(&image), image.instance, image.commit);
+        let parts = Parts {
+            vfs,
+            clock,
+            paths,
+            instance,
+            limits,
+            catalog,
+            spare,
+            lock,
+        };
+        let shared = Arc::new(Shared::new(parts, 3));
+
+        let mut writer = Writer::new(Arc::clone(&shared), journal, journal_id, commit);
+        let mut keeper = Keeper::new(Arc::clone(&shared), image);
+        let mut reader = Reader::new(Arc::clone(&shared));
+        let handle = Arc::new(Handle::new(Arc::clone(&shared)));
+        let started = spawner
+            .spawn(
+                "levada-log-writer",
+                Box::pin(poll_fn(move |cx| writer.poll(cx))),
+            )
+            .and_then(|()| {
+                spawner.spawn(
+                    "levada-log-keeper",
+                    Box::pin(poll_fn(move |cx| keeper.poll(cx))),
+                )
+            })
+            .and_then(|()| {
+                spawner.spawn(
+                    "levada-log-reader",
+                    Box::pin(poll_fn(move |cx| reader.poll(cx))),
+                )
+            });
+        started.map_err(|e| Error::io("cannot start the I/O of", shared.paths.folder(), e))?;
+        Ok(Log::new(handle, recovery))
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<()> {
+        let max_batch = MAX_BATCH_BYTES as u64;
+        for (option, value, least, reason) in [
+            (
+                "segment_bytes",
+                self.segment_bytes,
+                4096,
+                "it must be at least 4 KiB",
+            ),
+            (
+                "journal_bytes",
+                self.journal_bytes,
+                4096,
+                "it must be at least 4 KiB",
+            ),
+            (
+                "queue_bytes",
+                self.queue_bytes as u64,
+                max_batch,
+                "it must hold a batch (16 MiB)",
+            ),
+        ] {
+            if value < least {
+                return Err(Error::BadOption {
+                    option,
+                    value,
+                    reason,
+                });
+            }
+        }
+        Ok(())
+    }
+}

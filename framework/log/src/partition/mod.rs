@@ -1,0 +1,226 @@
+//! One partition: appending to it and reading from it.
+
+pub(crate) mod state;
+
+use std::{
+    ops::Range,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use levada_core::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Batch, Fetched, FetchedBatch, Ticket,
+    reader::{Answer, Read},
+    shared::{Handle, Shared},
+};
+use state::{PartitionState, Phase};
+
+/// Which partition, by numbers: what is written into batches and paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct PartitionId {
+    pub(crate) topic: u32,
+    pub(crate) partition: u32,
+}
+
+/// What became of an append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The offsets that the records got.
+    pub offsets: Range<u64>,
+    /// When it was appended, by the log's clock.
+    pub append_time: Timestamp,
+}
+
+/// Whether a partition can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Status {
+    /// It can.
+    Healthy,
+    /// It has stopped because acknowledged bytes are damaged. What lies before the damage can be
+    /// read.
+    Failed {
+        /// What was found, and where.
+        reason: Arc<str>,
+    },
+}
+
+/// A partition of a topic. Cheap to clone; may be used from any thread.
+///
+/// # Examples
+///
+/// ```
+/// use levada_log::{Batch, Log, Record, TopicOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let log = Log::open(folder.path())?;
+/// let orders = log.create_topic("orders", TopicOptions::new()).wait()?.partition(0)?;
+///
+/// let mut batch = Batch::new();
+/// batch.push(&Record::of(b"white lantern"))?;
+/// let appended = orders.append(batch).wait()?;
+/// assert_eq!(appended.offsets, 0..1);
+/// assert_eq!(orders.visible_end(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Partition {
+    handle: Arc<Handle>,
+    state: Arc<PartitionState>,
+}
+
+impl Partition {
+    pub(crate) fn new(handle: Arc<Handle>, state: Arc<PartitionState>) -> Self {
+        Self { handle, state }
+    }
+
+    /// The name of its topic.
+    pub fn topic(&self) -> &str {
+        &self.state.topic
+    }
+
+    /// Its number in the topic, from 0.
+    pub fn number(&self) -> u32 {
+        self.state.id.partition
+    }
+
+    /// Appends a batch. The ticket says `Ok` once the batch is durable and visible to readers.
+    ///
+    /// Batches of one partition keep the order of the calls. The call itself does no I/O. An empty
+    /// batch is appended by doing nothing.
+    ///
+    /// # Errors
+    ///
+    /// By the ticket: [`Error::Busy`] when too much waits already (nothing was appended; see
+    /// [`poll_room`](Self::poll_room)), [`Error::Sealed`], [`Error::Damaged`], [`Error::NoSpace`]
+    /// (nothing was appended, also of batches queued behind this one), [`Error::Dead`] (whether it
+    /// was appended shows when the log is opened again) and [`Error::Closed`].
+    ///
+    /// [`Error::Busy`]: crate::Error::Busy
+    /// [`Error::Sealed`]: crate::Error::Sealed
+    /// [`Error::Damaged`]: crate::Error::Damaged
+    /// [`Error::NoSpace`]: crate::Error::NoSpace
+    /// [`Error::Dead`]: crate::Error::Dead
+    /// [`Error::Closed`]: crate::Error::Closed
+    pub fn append(&self, batch: Batch) -> Ticket<Appended> {
+        if batch.is_empty() {
+            let at = self.visible_end();
+            let append_time = self.shared().clock.now();
+            return Ticket::known(Ok(Appended {
+                offsets: at..at,
+                append_time,
+            }));
+        }
+        let (completion, ticket) = Ticket::new();
+        if let Err((completion, error)) = self.state.append(self.shared(), batch, completion) {
+            completion.complete(Err(error));
+        }
+        ticket
+    }
+
+    /// Says when the log takes appends again after [`Error::Busy`].
+    ///
+    /// [`Error::Busy`]: crate::Error::Busy
+    pub fn poll_room(&self, context: &Context<'_>) -> Poll<()> {
+        self.shared().queue.poll_room(context)
+    }
+
+    /// Fetches batches from the one that holds offset `from` on: up to `max_bytes` of them, but at
+    /// least one if there is one. Never beyond the visible end; there it finds nothing, at once.
+    ///
+    /// What was appended lately comes from memory, and the ticket is answered already.
+    ///
+    /// # Errors
+    ///
+    /// By the ticket: [`Error::OutOfRange`] before the first offset that is kept,
+    /// [`Error::Damaged`], [`Error::Busy`] when too many reads wait, [`Error::Io`],
+    /// [`Error::Closed`].
+    ///
+    /// [`Error::OutOfRange`]: crate::Error::OutOfRange
+    /// [`Error::Damaged`]: crate::Error::Damaged
+    /// [`Error::Busy`]: crate::Error::Busy
+    /// [`Error::Io`]: crate::Error::Io
+    /// [`Error::Closed`]: crate::Error::Closed
+    pub fn fetch(&self, from: u64, max_bytes: usize) -> Ticket<Fetched> {
+        if let Some(known) = self.state.fetch_from_memory(from, max_bytes) {
+            return Ticket::known(known);
+        }
+        let (completion, ticket) = Ticket::new();
+        self.read(from, max_bytes, Answer::Fetched(completion));
+        ticket
+    }
+
+    /// The append time of the first visible record at or after `offset`; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// As for [`fetch`](Self::fetch).
+    pub fn append_time_at(&self, offset: u64) -> Ticket<Option<Timestamp>> {
+        if let Some(known) = self.state.fetch_from_memory(offset, 0) {
+            return Ticket::known(known.map(|fetched| first_append_time(&fetched.batches)));
+        }
+        let (completion, ticket) = Ticket::new();
+        self.read(offset, 0, Answer::AppendTime(completion));
+        ticket
+    }
+
+    /// The first offset that is kept.
+    pub fn start(&self) -> u64 {
+        self.state.reading().start
+    }
+
+    /// The offset after the last record that readers may see: all before it is durable.
+    pub fn visible_end(&self) -> u64 {
+        self.state.reading().end
+    }
+
+    /// Where the partition ends for good, once its topic is sealed.
+    pub fn sealed_at(&self) -> Option<u64> {
+        let reading = self.state.reading();
+        (reading.phase == Phase::Sealed).then_some(reading.end)
+    }
+
+    /// Whether the partition can be used.
+    pub fn status(&self) -> Status {
+        match &self.state.reading().failed {
+            Some(reason) => Status::Failed {
+                reason: Arc::clone(reason),
+            },
+            None => Status::Healthy,
+        }
+    }
+
+    /// Waits until the visible end lies past `past`, and gives it. Also ready, with whatever the
+    /// end is, once no record can come any more: the topic is sealed, the partition has failed, or
+    /// the log has stopped.
+    pub fn poll_visible(&self, context: &Context<'_>, past: u64) -> Poll<u64> {
+        self.state.poll_visible(context, past)
+    }
+
+    fn read(&self, from: u64, max_bytes: usize, answer: Answer) {
+        let partition = Arc::clone(&self.state);
+        self.shared().reads.push(Read {
+            partition,
+            from,
+            max_bytes,
+            answer,
+        });
+    }
+
+    fn shared(&self) -> &Shared {
+        self.handle.shared()
+    }
+
+    /// The numbers that stand for this partition.
+    pub(crate) fn id(&self) -> PartitionId {
+        self.state.id
+    }
+}
+
+/// The append time of the first batch, if there is one.
+pub(crate) fn first_append_time(batches: &[FetchedBatch]) -> Option<Timestamp> {
+    batches.first().map(FetchedBatch::append_time)
+}

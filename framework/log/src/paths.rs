@@ -1,0 +1,71 @@
+//! The one place that builds paths: of numbers only, below the data folder.
+//!
+//! ```text
+//! data/
+//!   lock                                         held while the log is open
+//!   image                                        metadata as of the start of a journal
+//!   image.new                                    the next image, until it is renamed
+//!   journal/00000000000000000007                 every group commit since the image
+//!   topics/00000001/00000003/00000000000000042481   a segment: topic, partition, base offset
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use crate::partition::PartitionId;
+
+/// Paths below one data folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Paths(PathBuf);
+
+impl Paths {
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self(folder.to_path_buf())
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    pub(crate) fn image(&self) -> PathBuf {
+        self.0.join("image")
+    }
+
+    pub(crate) fn next_image(&self) -> PathBuf {
+        self.0.join("image.new")
+    }
+
+    pub(crate) fn journals(&self) -> PathBuf {
+        self.0.join("journal")
+    }
+
+    pub(crate) fn journal(&self, number: u64) -> PathBuf {
+        self.journals().join(format!("{number:020}"))
+    }
+
+    pub(crate) fn topics(&self) -> PathBuf {
+        self.0.join("topics")
+    }
+
+    pub(crate) fn topic(&self, topic: u32) -> PathBuf {
+        self.topics().join(format!("{topic:08}"))
+    }
+
+    pub(crate) fn partition(&self, id: PartitionId) -> PathBuf {
+        self.topic(id.topic).join(format!("{:08}", id.partition))
+    }
+
+    pub(crate) fn segment(&self, id: PartitionId, base: u64) -> PathBuf {
+        self.partition(id).join(format!("{base:020}"))
+    }
+}
+
+/// The number that a file of ours is named by; `None` for a foreign name.
+pub(crate) fn number(name: &std::ffi::OsStr) -> Option<u64> {
+    let name = name.to_str()?;
+    let ours = name.len() == 20 && name.bytes().all(|b| b.is_ascii_digit());
+    if ours { name.parse().ok() } else { None }
+}

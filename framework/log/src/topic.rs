@@ -1,0 +1,216 @@
+//! Topics: named, partitioned, kept.
+
+use std::sync::Arc;
+
+use crate::{
+    Error, Partition, Result, Ticket,
+    catalog::TopicState,
+    limits::{MAX_NAME_LEN, MAX_PARTITIONS},
+    partition::state::Phase,
+    shared::{Handle, Item},
+};
+
+/// The least number of slots of a topic: enough that keyed state can later be spread finer than the
+/// partitions are.
+const MIN_SLOTS: u32 = 256;
+
+/// How a topic is made. It cannot be changed later.
+///
+/// # Examples
+///
+/// ```
+/// use levada_log::{Log, TopicOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let log = Log::open(folder.path())?;
+/// let options = TopicOptions::new().partitions(8).codec("msgpack").partitioner("murmur2");
+/// let orders = log.create_topic("orders", options).wait()?;
+/// assert_eq!(orders.partitions(), 8);
+/// assert_eq!(orders.codec(), "msgpack");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct TopicOptions {
+    pub(crate) partitions: u32,
+    pub(crate) codec: String,
+    pub(crate) partitioner: String,
+}
+
+impl TopicOptions {
+    /// A topic of one partition.
+    pub fn new() -> Self {
+        Self {
+            partitions: 1,
+            codec: String::new(),
+            partitioner: String::new(),
+        }
+    }
+
+    /// How many partitions it has, at most [`MAX_PARTITIONS`]. Default: 1.
+    pub fn partitions(mut self, partitions: u32) -> Self {
+        self.partitions = partitions;
+        self
+    }
+
+    /// The name of what turns values into bytes, kept with the topic so that a reader can refuse
+    /// what it would misread. Default: empty, nobody checks.
+    pub fn codec(mut self, codec: impl Into<String>) -> Self {
+        self.codec = codec.into();
+        self
+    }
+
+    /// The name of what turns keys into slots, kept with the topic. Default: empty, nobody checks.
+    pub fn partitioner(mut self, partitioner: impl Into<String>) -> Self {
+        self.partitioner = partitioner.into();
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.partitions == 0 {
+            let reason = "a topic has at least one partition";
+            return Err(Error::BadOption {
+                option: "partitions",
+                value: 0,
+                reason,
+            });
+        }
+        for (what, size, limit) in [
+            (
+                "number of partitions",
+                self.partitions as usize,
+                MAX_PARTITIONS as usize,
+            ),
+            ("length of a codec's name", self.codec.len(), MAX_NAME_LEN),
+            (
+                "length of a partitioner's name",
+                self.partitioner.len(),
+                MAX_NAME_LEN,
+            ),
+        ] {
+            if size > limit {
+                let (size, limit) = (size as u64, limit as u64);
+                return Err(Error::TooLarge { what, size, limit });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Default for TopicOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A topic of the log. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    handle: Arc<Handle>,
+    state: Arc<TopicState>,
+}
+
+impl Topic {
+    pub(crate) fn new(handle: Arc<Handle>, state: Arc<TopicState>) -> Self {
+        Self { handle, state }
+    }
+
+    pub(crate) fn state(&self) -> &Arc<TopicState> {
+        &self.state
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.state.name
+    }
+
+    /// How many partitions it has.
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "the number was checked when it was made"
+    )]
+    pub fn partitions(&self) -> u32 {
+        u32::try_from(self.state.partitions.len()).expect("partitions are below their limit")
+    }
+
+    /// How many slots its keys fall into: the smallest multiple of the partitions that is at least
+    /// 256. Slot *s* lies in partition *s* mod partitions.
+    pub fn slots(&self) -> u32 {
+        MIN_SLOTS.next_multiple_of(self.partitions())
+    }
+
+    /// The name of what turns values into bytes; empty if none was given.
+    pub fn codec(&self) -> &str {
+        &self.state.codec
+    }
+
+    /// The name of what turns keys into slots; empty if none was given.
+    pub fn partitioner(&self) -> &str {
+        &self.state.partitioner
+    }
+
+    /// The partition with this number.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownPartition`] when it has fewer.
+    pub fn partition(&self, number: u32) -> Result<Partition> {
+        match self.state.partitions.get(number as usize) {
+            Some(partition) => Ok(Partition::new(
+                Arc::clone(&self.handle),
+                Arc::clone(partition),
+            )),
+            None => Err(Error::UnknownPartition {
+                topic: Arc::clone(&self.state.name),
+                partition: number,
+                partitions: self.partitions(),
+            }),
+        }
+    }
+
+    /// Whether it is sealed, durably.
+    pub fn is_sealed(&self) -> bool {
+        self.state
+            .partitions
+            .iter()
+            .all(|partition| partition.reading().phase == Phase::Sealed)
+    }
+
+    /// Ends the topic for good: what was appended so far is all there will ever be. Appends are
+    /// refused from this call on; the end is durable when the ticket says so. Sealing again is no
+    /// error.
+    ///
+    /// # Errors
+    ///
+    /// By the ticket, as for [`Partition::append`]; the call may then be repeated.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_log::{Batch, Error, Log, Record, TopicOptions};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// let orders = log.create_topic("orders", TopicOptions::new()).wait()?;
+    /// orders.seal().wait()?;
+    ///
+    /// let mut batch = Batch::new();
+    /// batch.push(&Record::of(b"too late"))?;
+    /// let refused = orders.partition(0)?.append(batch).wait();
+    /// assert!(matches!(refused, Err(Error::Sealed { .. })));
+    /// assert_eq!(orders.partition(0)?.sealed_at(), Some(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn seal(&self) -> Ticket<()> {
+        for partition in &self.state.partitions {
+            partition.refuse_sealed();
+        }
+        let (completion, ticket) = Ticket::new();
+        let topic = Arc::clone(&self.state);
+        self.handle
+            .shared()
+            .queue
+            .push_change(Item::Seal { topic, completion });
+        ticket
+    }
+}

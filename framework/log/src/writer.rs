@@ -1,0 +1,322 @@
+//! The writer: one group commit per turn.
+//!
+//! A group commit takes what waits, writes it as one frame of the journal, syncs once, and only
+//! then lets readers see it and answers the tickets.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use crate::{
+    Error,
+    error::Failure,
+    journal::{
+        Journal,
+        frame::{Entry, JournalId},
+    },
+    keeper::{FullJournal, Room},
+    meta::Change,
+    name::folded,
+    partition::{Appended, PartitionId, state::PartitionState},
+    shared::{Item, Life, Shared, lock},
+    ticket::Completion,
+};
+
+/// The I/O work that makes things durable.
+pub(crate) struct Writer {
+    life: Life,
+    journal: Journal,
+    id: JournalId,
+    /// The number of the next group commit.
+    commit: u64,
+    /// What this journal holds, for when it is full.
+    changes: Vec<Change>,
+    dirty: BTreeMap<PartitionId, Arc<PartitionState>>,
+}
+
+/// What a turn came to.
+enum Turn {
+    /// There is more to do.
+    Again,
+    /// Somebody will wake us.
+    Idle,
+    /// The log has ended.
+    Ended,
+}
+
+/// The items of a group commit, and the frame's entries for them.
+#[derive(Default)]
+struct Commit {
+    entries: Vec<Entry>,
+    changes: Vec<Change>,
+    items: Vec<Item>,
+    /// Names of new topics, folded.
+    names: BTreeSet<String>,
+    /// Where partitions end with what is in here.
+    ends: BTreeMap<PartitionId, u64>,
+    /// Nothing more is taken in: the last item closes the log.
+    closes: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>, journal: Journal, id: JournalId, commit: u64) -> Self {
+        let (changes, dirty) = (Vec::new(), BTreeMap::new());
+        Self {
+            life: Life(shared),
+            journal,
+            id,
+            commit,
+            changes,
+            dirty,
+        }
+    }
+
+    /// Does one group commit. Ready when the log has ended.
+    pub(crate) fn poll(&mut self, context: &Context<'_>) -> Poll<()> {
+        let shared = Arc::clone(&self.life.0);
+        shared.queue.filled.register(context.waker());
+        if shared.is_stopping() {
+            return Poll::Ready(());
+        }
+        match self.turn(&shared) {
+            Turn::Again => context.waker().wake_by_ref(),
+            Turn::Idle => {}
+            Turn::Ended => return Poll::Ready(()),
+        }
+        Poll::Pending
+    }
+
+    fn turn(&mut self, shared: &Shared) -> Turn {
+        if shared.queue.is_closed() || shared.queue.is_empty() {
+            return Turn::Idle;
+        }
+        if self.journal.len() >= shared.limits.journal_bytes {
+            match self.roll(shared) {
+                Ok(true) => {}
+                Ok(false) => return Turn::Idle,
+                Err(failure) => return fail(shared, failure, Vec::new()),
+            }
+        }
+        self.commit(shared, shared.queue.take_commit())
+    }
+
+    /// Starts the next journal and leaves the full one to the keeper; `false` if that must wait.
+    fn roll(&mut self, shared: &Shared) -> Result<bool, Failure> {
+        let spare = match shared.flush.room() {
+            Room::Free { spare } => spare,
+            Room::Wait => return Ok(false),
+            Room::NoSpace(error) => {
+                shared.keeper.wake();
+                return Err(Failure::NoSpace(error));
+            }
+        };
+        shared.check_fence()?;
+        let number = self.journal.number();
+        let next = JournalId {
+            number: number + 1,
+            ..self.id
+        };
+        self.journal = Journal::create(&*shared.vfs, &shared.paths, next, spare)?;
+        self.id = next;
+        let dirty = std::mem::take(&mut self.dirty);
+        let partitions = dirty.into_values().map(|partition| {
+            let end = partition.reading().end;
+            (partition, end)
+        });
+        shared.flush.give(FullJournal {
+            number,
+            next: next.number,
+            commit: self.commit,
+            changes: std::mem::take(&mut self.changes),
+            partitions: partitions.collect(),
+        });
+        shared.keeper.wake();
+        tracing::debug!(journal = next.number, "journal started");
+        Ok(true)
+    }
+
+    fn commit(&mut self, shared: &Shared, items: Vec<Item>) -> Turn {
+        let mut commit = Commit::default();
+        for item in items {
+            self.stage(shared, item, &mut commit);
+        }
+        if commit.entries.is_empty() {
+            return Turn::Again;
+        }
+        if cfg!(planted = "ack_early") {
+            let entries = std::mem::take(&mut commit.entries);
+            let turn = self.finish(shared, commit);
+            return self.write(&entries).map_or(Turn::Idle, |()| turn);
+        }
+        match self.write(&commit.entries) {
+            Ok(()) => self.finish(shared, commit),
+            Err(failure) => fail(shared, failure, commit.items),
+        }
+    }
+
+    /// Makes a frame of the entries durable.
+    fn write(&mut self, entries: &[Entry]) -> Result<(), Failure> {
+        self.journal.write(self.commit, entries)?;
+        self.journal.sync()?;
+        self.commit += 1;
+        Ok(())
+    }
+
+    /// Takes an item into the commit, or answers it at once.
+    fn stage(&self, shared: &Shared, item: Item, commit: &mut Commit) {
+        if commit.closes {
+            return item.refuse(Error::Closed);
+        }
+        match &item {
+            Item::Batch {
+                partition,
+                header,
+                bytes,
+                ..
+            } => {
+                let end = commit.end(partition);
+                if header.previous_end != end {
+                    // A batch before this one was refused, and this one must not overtake it.
+                    let path = self.journal.path().clone();
+                    return item.refuse(Error::NoSpace { path });
+                }
+                commit.ends.insert(partition.id, header.end());
+                let (id, end) = (partition.id, header.end());
+                commit.entries.push(Entry::Batch {
+                    id,
+                    end,
+                    body: bytes.clone(),
+                });
+            }
+            Item::MovePositions {
+                group, positions, ..
+            } => {
+                let (group, positions) = (group.name.to_string(), positions.clone());
+                commit.add_change(Change::PositionsMoved { group, positions });
+            }
+            Item::Seal { topic, .. } => {
+                let ends = topic
+                    .partitions
+                    .iter()
+                    .map(|partition| commit.end(partition))
+                    .collect();
+                commit.add_change(Change::TopicSealed { id: topic.id, ends });
+            }
+            Item::CreateTopic { topic, .. } => {
+                let mut new = lock(&shared.catalog).check_new(topic.name());
+                if !commit.names.insert(folded(topic.name())) {
+                    let name = topic.name().to_owned();
+                    new = Err(Error::TopicExists {
+                        existing: name.clone(),
+                        name,
+                    });
+                }
+                if let Err(error) = new {
+                    return item.refuse(error);
+                }
+                commit.add_change(topic.state().created());
+            }
+            Item::Close { .. } => {
+                commit.add_change(Change::Stopped);
+                commit.closes = true;
+            }
+        }
+        commit.items.push(item);
+    }
+
+    /// Lets what is durable take effect and answers.
+    fn finish(&mut self, shared: &Shared, commit: Commit) -> Turn {
+        self.changes.extend(commit.changes);
+        let mut turn = Turn::Again;
+        let mut appended: Vec<(Completion<Appended>, Appended)> = Vec::new();
+        for item in commit.items {
+            match item {
+                Item::Batch {
+                    partition,
+                    header,
+                    bytes,
+                    completion,
+                } => {
+                    let offsets = header.base_offset..header.end();
+                    let append_time = header.append_time;
+                    partition.publish([(header, bytes)]);
+                    appended.push((
+                        completion,
+                        Appended {
+                            offsets,
+                            append_time,
+                        },
+                    ));
+                    self.dirty.insert(partition.id, partition);
+                }
+                Item::CreateTopic { topic, completion } => {
+                    lock(&shared.catalog).insert(Arc::clone(topic.state()));
+                    completion.complete(Ok(topic));
+                }
+                Item::MovePositions {
+                    group,
+                    positions,
+                    completion,
+                } => {
+                    lock(&group.positions).extend(positions);
+                    completion.complete(Ok(()));
+                }
+                Item::Seal { topic, completion } => {
+                    topic
+                        .partitions
+                        .iter()
+                        .for_each(|partition| partition.seal());
+                    completion.complete(Ok(()));
+                }
+                Item::Close { completion } => {
+                    shared.when_ended(completion);
+                    turn = Turn::Ended;
+                }
+            }
+        }
+        for (completion, appended) in appended {
+            completion.complete(Ok(appended));
+        }
+        if matches!(turn, Turn::Ended) {
+            shared.refuse_all(&Error::Closed);
+            shared.stop();
+        }
+        turn
+    }
+}
+
+/// Answers a group commit that failed.
+fn fail(shared: &Shared, failure: Failure, items: Vec<Item>) -> Turn {
+    let (error, waiting) = match failure {
+        // All that waits is refused as well, so that nothing overtakes what was refused.
+        Failure::NoSpace(error) => {
+            tracing::warn!(%error, "appends are refused");
+            (error, shared.queue.take_all())
+        }
+        Failure::Fatal(cause) => (shared.die(&cause), Vec::new()),
+        Failure::Damaged(_) => unreachable!("the journal belongs to no partition"),
+    };
+    for item in items.into_iter().chain(waiting) {
+        if let Item::Batch { partition, .. } = &item {
+            partition.rejoin();
+        }
+        item.refuse(error.clone());
+    }
+    Turn::Again
+}
+
+impl Commit {
+    fn add_change(&mut self, change: Change) {
+        self.entries.push(Entry::Change(change.encode().into()));
+        self.changes.push(change);
+    }
+
+    fn end(&self, partition: &PartitionState) -> u64 {
+        self.ends
+            .get(&partition.id)
+            .copied()
+            .unwrap_or_else(|| partition.reading().end)
+    }
+}

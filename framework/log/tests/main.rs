@@ -1,0 +1,26 @@
+//! What the log promises, one module per promise.
+//!
+//! | module | promise |
+//! |---|---|
+//! | [`round_trip`] | what was appended comes back: same offsets, same bytes, after a restart too |
+//! | [`zero_copy`] | a fetched record lies in the fetched buffer; no allocation per record |
+//! | [`groups`] | positions are durable; a sealed topic stays sealed; names are checked |
+//! | [`one_process`] | one log at a time has a data folder |
+//! | [`torn`] | a torn last group commit is cut and reported, at whatever byte it was torn |
+//! | [`damage`] | other damage stops its partition, or the log, and changes nothing |
+//! | [`faults`] | failed syncs, full disks, short writes |
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test whose scene cannot be set has failed"
+)]
+
+mod damage;
+mod faults;
+mod groups;
+mod one_process;
+mod round_trip;
+mod support;
+mod torn;
+mod zero_copy;

@@ -1,0 +1,232 @@
+//! What was appended comes back.
+
+use std::{
+    future::Future,
+    task::{Context, Poll, Waker},
+};
+
+use levada_core::{Clock, Timestamp};
+use levada_log::{Batch, Error, Log, MAX_RECORD_BYTES, Record, Ticket, TopicOptions};
+
+use crate::support::{Steps, batch, found, made, read_all, small};
+
+#[test]
+fn records_come_back_across_many_segments_and_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut expected = Vec::new();
+    for round in 0..3_u64 {
+        let log = small().open(folder.path()).unwrap();
+        let orders = if round == 0 {
+            made(&log, "orders")
+        } else {
+            found(&log, "orders")
+        };
+        let tickets: Vec<Ticket<_>> = (0..200_u64)
+            .map(|i| {
+                let value = vec![u8::try_from(i).unwrap(); 300];
+                expected.push((round * 200 + i, value.clone()));
+                orders.append(batch(&[&value]))
+            })
+            .collect();
+        for (ticket, (offset, _)) in tickets.into_iter().zip(&expected[expected.len() - 200..]) {
+            assert_eq!(ticket.wait().unwrap().offsets, *offset..*offset + 1);
+        }
+        assert_eq!(read_all(&orders, 0), expected);
+        assert_eq!(read_all(&orders, 123), expected[123..]);
+        assert_eq!(log.instance(), round + 1);
+        log.close().wait().unwrap();
+    }
+    let log = small().open(folder.path()).unwrap();
+    assert!(log.recovery().clean);
+    assert_eq!(read_all(&found(&log, "orders"), 0), expected);
+    assert!(crate::support::segments(folder.path()).len() > 10);
+}
+
+#[test]
+fn log_that_is_dropped_without_closing_keeps_what_was_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let steps = Steps::default();
+    let log = Log::options()
+        .spawner(std::sync::Arc::new(steps.clone()))
+        .open(folder.path());
+    let log = log.unwrap();
+    let topic = steps
+        .wait(log.create_topic("orders", TopicOptions::new()))
+        .unwrap();
+    let orders = topic.partition(0).unwrap();
+    steps.wait(orders.append(batch(&[b"kept"]))).unwrap();
+    let group = log.group("inventory").unwrap();
+    steps.wait(group.commit(&[(&orders, 1)])).unwrap();
+    let lost = orders.append(batch(&[b"never acknowledged"]));
+    drop((log, topic, orders, group));
+    steps.step();
+    assert!(matches!(lost.wait(), Err(Error::Closed)));
+
+    let log = Log::open(folder.path()).unwrap();
+    assert!(!log.recovery().clean);
+    assert_eq!(log.recovery().cut, None);
+    assert_eq!(read_all(&found(&log, "orders"), 0), [(0, b"kept".to_vec())]);
+}
+
+#[test]
+fn all_parts_of_a_record_come_back_from_memory_and_from_a_segment() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |orders: &levada_log::Partition| {
+        let fetched = orders.fetch(0, 1 << 20).wait().unwrap();
+        let record = fetched.records().next().unwrap();
+        assert_eq!((record.key, record.value), (Some(&b"k"[..]), &b""[..]));
+        assert_eq!(record.event_time, Timestamp::from_millis(-3));
+        assert_eq!(record.headers.get("row"), Some(&b"17"[..]));
+        assert_eq!(record.headers.get("other"), None);
+        assert_eq!(
+            orders.append_time_at(0).wait().unwrap(),
+            Some(record.append_time)
+        );
+        assert_eq!(orders.append_time_at(1).wait().unwrap(), None);
+    };
+    let log = Log::open(folder.path()).unwrap();
+    let orders = made(&log, "orders");
+    let mut batch = Batch::new();
+    let headers: &[(&str, &[u8])] = &[("row", b"17")];
+    let event_time = Timestamp::from_millis(-3);
+    batch
+        .push(&Record {
+            key: Some(b"k"),
+            value: b"",
+            headers,
+            event_time,
+        })
+        .unwrap();
+    orders.append(batch).wait().unwrap();
+    check(&orders);
+    log.close().wait().unwrap();
+    check(&found(&Log::open(folder.path()).unwrap(), "orders"));
+}
+
+#[test]
+fn nothing_is_visible_before_it_is_durable_and_waiting_readers_are_woken() {
+    let folder = tempfile::tempdir().unwrap();
+    let steps = Steps::default();
+    let log = small()
+        .spawner(std::sync::Arc::new(steps.clone()))
+        .open(folder.path())
+        .unwrap();
+    let topic = steps
+        .wait(log.create_topic("orders", TopicOptions::new()))
+        .unwrap();
+    let orders = topic.partition(0).unwrap();
+    let context = Context::from_waker(Waker::noop());
+
+    let ticket = orders.append(batch(&[b"a", b"b"]));
+    assert_eq!(orders.visible_end(), 0);
+    assert_eq!(orders.poll_visible(&context, 0), Poll::Pending);
+    assert!(orders.fetch(0, 100).wait().unwrap().batches.is_empty());
+    steps.wait(ticket).unwrap();
+    assert_eq!(orders.poll_visible(&context, 0), Poll::Ready(2));
+    assert_eq!(orders.poll_visible(&context, 2), Poll::Pending);
+    assert_eq!(orders.fetch(1, 100).wait().unwrap().next, 2);
+}
+
+#[test]
+fn record_at_its_limit_is_taken_and_one_byte_more_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::open(folder.path()).unwrap();
+    let orders = made(&log, "orders");
+    for (size, fits) in [
+        (0, true),
+        (1, true),
+        (MAX_RECORD_BYTES, true),
+        (MAX_RECORD_BYTES + 1, false),
+    ] {
+        let mut batch = Batch::new();
+        let value = vec![7; size];
+        assert_eq!(batch.push(&Record::of(&value)).is_ok(), fits, "{size}");
+        orders.append(batch).wait().unwrap();
+    }
+    let mut batch = Batch::new();
+    let many = vec![("h", &b""[..]); 1_000_000];
+    assert!(matches!(
+        batch.push(&Record {
+            headers: &many,
+            ..Record::of(b"")
+        }),
+        Err(Error::TooLarge { .. })
+    ));
+    let full = vec![0; MAX_RECORD_BYTES];
+    let pushed = (0..100)
+        .take_while(|_| batch.push(&Record::of(&full)).is_ok())
+        .count();
+    assert_eq!(
+        pushed, 15,
+        "a batch holds what fits into 16 MiB with its header"
+    );
+    assert_eq!(orders.append(batch).wait().unwrap().offsets, 3..18);
+    assert_eq!(read_all(&orders, 0).len(), 18);
+}
+
+#[test]
+fn queue_has_a_bound_and_says_when_there_is_room_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let steps = Steps::default();
+    let log = Log::options()
+        .queue_bytes(16 << 20)
+        .spawner(std::sync::Arc::new(steps.clone()));
+    let log = log.open(folder.path()).unwrap();
+    let topic = steps
+        .wait(log.create_topic("orders", TopicOptions::new()))
+        .unwrap();
+    let orders = topic.partition(0).unwrap();
+    let context = Context::from_waker(Waker::noop());
+    let value = vec![0; 1 << 20];
+
+    let mut tickets = Vec::new();
+    let refused = loop {
+        let mut ticket = orders.append(batch(&[&value]));
+        match std::pin::Pin::new(&mut ticket).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => tickets.push(ticket),
+            Poll::Ready(answer) => break answer,
+        }
+    };
+    assert!(matches!(refused, Err(Error::Busy { .. })));
+    assert_eq!(tickets.len(), 15);
+    assert_eq!(orders.poll_room(&context), Poll::Pending);
+    for ticket in tickets {
+        steps.wait(ticket).unwrap();
+    }
+    assert_eq!(orders.poll_room(&context), Poll::Ready(()));
+    assert_eq!(
+        steps.wait(orders.append(batch(&[b"x"]))).unwrap().offsets,
+        15..16
+    );
+}
+
+/// A clock that somebody sets back between any two looks.
+#[derive(Debug, Default)]
+struct Backwards(std::sync::atomic::AtomicI64);
+
+impl Clock for Backwards {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1000 - self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst))
+    }
+
+    fn elapsed(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
+}
+
+#[test]
+fn append_time_never_goes_back_though_the_clock_does() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let log = Log::options().clock(std::sync::Arc::new(Backwards::default()));
+        let log = log.open(folder.path()).unwrap();
+        let orders = log
+            .topic("orders")
+            .map_or_else(|_| made(&log, "orders"), |t| t.partition(0).unwrap());
+        for _ in 0..3 {
+            let appended = orders.append(batch(&[b"x"])).wait().unwrap();
+            assert_eq!(appended.append_time, Timestamp::from_millis(1000));
+        }
+        log.close().wait().unwrap();
+    }
+}

@@ -1,0 +1,195 @@
+//! What the tests share: a log whose I/O the test itself drives, and a file system that can fail.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    io,
+    path::Path,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+};
+
+use futures::future::BoxFuture;
+use levada_core::Spawner;
+use levada_log::{Batch, Error, Log, Options, Partition, Record, Ticket, TopicOptions, vfs::OsFs};
+
+/// A batch of one record per value.
+pub(crate) fn batch(values: &[&[u8]]) -> Batch {
+    let mut batch = Batch::new();
+    for value in values {
+        batch.push(&Record::of(value)).unwrap();
+    }
+    batch
+}
+
+/// All visible records from `from` on: offset and value.
+pub(crate) fn read_all(partition: &Partition, mut from: u64) -> Vec<(u64, Vec<u8>)> {
+    let mut all = Vec::new();
+    while from < partition.visible_end() {
+        let fetched = partition.fetch(from, 1000).wait().unwrap();
+        all.extend(
+            fetched
+                .records()
+                .map(|record| (record.offset, record.value.to_vec())),
+        );
+        assert!(
+            fetched.next > from,
+            "a fetch below the visible end finds something"
+        );
+        from = fetched.next;
+    }
+    all
+}
+
+/// The partition 0 of a topic made by name.
+pub(crate) fn made(log: &Log, name: &str) -> Partition {
+    log.create_topic(name, TopicOptions::new())
+        .wait()
+        .unwrap()
+        .partition(0)
+        .unwrap()
+}
+
+/// The partition 0 of a topic that exists.
+pub(crate) fn found(log: &Log, name: &str) -> Partition {
+    log.topic(name).unwrap().partition(0).unwrap()
+}
+
+/// Opens a folder again whose last handle has just been dropped: its works may still be ending.
+pub(crate) fn reopened(options: impl Fn() -> Options, folder: &Path) -> Log {
+    loop {
+        match options().open(folder) {
+            Err(Error::InUse(_)) => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
+/// Copies a data folder, as a power cut would leave it if all had reached the disk.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Every file below a folder, and what is in it.
+pub(crate) fn contents(folder: &Path) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(contents(&path));
+        } else {
+            let bytes = std::fs::read(&path).unwrap();
+            all.insert(path, bytes);
+        }
+    }
+    all
+}
+
+/// The only journal of a folder that has one.
+pub(crate) fn journal(folder: &Path) -> std::path::PathBuf {
+    let image = std::fs::read_dir(folder.join("journal")).unwrap();
+    image.map(|entry| entry.unwrap().path()).max().unwrap()
+}
+
+/// The segments of a folder, in order.
+pub(crate) fn segments(folder: &Path) -> Vec<std::path::PathBuf> {
+    contents(&folder.join("topics")).into_keys().collect()
+}
+
+/// Runs the log's works only when the test says so: one step at a time, on the test's thread.
+#[derive(Clone, Default)]
+pub(crate) struct Steps(Arc<Mutex<Vec<BoxFuture<'static, ()>>>>);
+
+impl Steps {
+    /// Polls each work once.
+    pub(crate) fn step(&self) {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut works = self.0.lock().unwrap();
+        works.retain_mut(|work| work.as_mut().poll(&mut context).is_pending());
+    }
+
+    /// Polls until a ticket is answered.
+    pub(crate) fn wait<T>(&self, mut ticket: Ticket<T>) -> levada_log::Result<T> {
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..10_000 {
+            if let Poll::Ready(answer) = Pin::new(&mut ticket).poll(&mut context) {
+                return answer;
+            }
+            self.step();
+        }
+        panic!("a ticket is answered in bounded steps");
+    }
+}
+
+impl fmt::Debug for Steps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Steps")
+    }
+}
+
+impl Spawner for Steps {
+    fn spawn(&self, _name: &str, work: BoxFuture<'static, ()>) -> io::Result<()> {
+        self.0.lock().unwrap().push(work);
+        Ok(())
+    }
+}
+
+/// Small journals and segments, so that a test sees many.
+pub(crate) fn small() -> Options {
+    Log::options()
+        .journal_bytes(16 << 10)
+        .segment_bytes(8 << 10)
+        .vfs(Arc::new(OsFs))
+}
+
+/// The calls of a `Vfs` that a test does not change.
+macro_rules! pass_to_os {
+    () => {
+        fn open(
+            &self,
+            path: &std::path::Path,
+            open: levada_log::vfs::Open,
+        ) -> std::io::Result<Box<dyn levada_log::vfs::VfsFile>> {
+            levada_log::vfs::OsFs.open(path, open)
+        }
+
+        crate::support::pass_to_os!(names);
+    };
+    (names) => {
+        fn create_dir_all(&self, path: &std::path::Path) -> std::io::Result<()> {
+            levada_log::vfs::OsFs.create_dir_all(path)
+        }
+
+        fn list(&self, path: &std::path::Path) -> std::io::Result<Vec<levada_log::vfs::Entry>> {
+            levada_log::vfs::OsFs.list(path)
+        }
+
+        fn rename(&self, from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+            levada_log::vfs::OsFs.rename(from, to)
+        }
+
+        fn remove_file(&self, path: &std::path::Path) -> std::io::Result<()> {
+            levada_log::vfs::OsFs.remove_file(path)
+        }
+
+        fn remove_dir(&self, path: &std::path::Path) -> std::io::Result<()> {
+            levada_log::vfs::OsFs.remove_dir(path)
+        }
+
+        fn sync_dir(&self, path: &std::path::Path) -> std::io::Result<()> {
+            levada_log::vfs::OsFs.sync_dir(path)
+        }
+    };
+}
+pub(crate) use pass_to_os;
