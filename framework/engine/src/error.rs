@@ -1,0 +1,55 @@
+//! Why a pipeline did not start, or did not come to its end.
+
+use std::{io, path::PathBuf};
+
+use levada_core::{BoxError, backend::BackendError, graph::BuildError};
+
+/// Why a pipeline did not start, or did not come to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Something is wrong with what the program drew.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The backend refused or failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The data folder could not be opened.
+    #[error("data folder {} cannot be opened: {source}", .path.display())]
+    Open {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: BoxError,
+    },
+    /// The operating system gave no threads.
+    #[error("the threads that run pipelines could not be started: {0}")]
+    Threads(#[source] io::Error),
+    /// A source, an operator or a sink could not be opened.
+    #[error("pipeline `{pipeline}` could not start: {reason}")]
+    Start {
+        /// The pipeline.
+        pipeline: String,
+        /// What could not be opened, and why.
+        reason: BoxError,
+    },
+    /// A record could not be handled, and the pipeline stopped.
+    #[error("pipeline `{pipeline}` stopped: `{operator}` failed on {record}: {reason}")]
+    Stage {
+        /// The pipeline.
+        pipeline: String,
+        /// The operator, source or sink.
+        operator: String,
+        /// The record, as in `orders/3@17`, or what else it was handling.
+        record: String,
+        /// What it said.
+        #[source]
+        reason: BoxError,
+    },
+    /// It was told to stop at once.
+    #[error("pipeline `{pipeline}` was aborted")]
+    Aborted {
+        /// The pipeline.
+        pipeline: String,
+    },
+}

@@ -1,0 +1,190 @@
+//! Pipelines come to their end: by themselves, stopped, drained, aborted, or with an error.
+
+use std::{collections::HashMap, time::Duration};
+
+use levada_core::{Dataflow as _, Fault};
+use levada_engine::{Error, Levada, Pipeline};
+
+use crate::support::{Count, Each, Kept, Numbers};
+
+fn on_arbiters(arbiters: usize) -> Levada {
+    Levada::builder().arbiters(arbiters).in_memory()
+}
+
+#[test]
+fn a_pipeline_ends_with_its_input_and_every_key_is_counted_once() {
+    for (arbiters, splits) in [(1, 1), (2, 1), (2, 3)] {
+        let kept = Kept::new();
+        let pipeline = on_arbiters(arbiters).pipeline("counts");
+        pipeline
+            .source(Numbers {
+                splits,
+                count: 30_000,
+            })
+            .key_by(|n| n % 1_000)
+            .apply("count", Count::new())
+            .sink(kept.sink());
+        pipeline.run().unwrap();
+
+        let mut counts = HashMap::new();
+        for (key, n) in kept.take() {
+            // In order per key, each count exactly once.
+            assert_eq!(counts.insert(key, n).unwrap_or(0), n - 1);
+        }
+        assert_eq!(counts.len(), 1_000);
+        assert!(counts.values().all(|n| *n == 30 * splits));
+    }
+}
+
+#[test]
+fn a_pipeline_runs_inside_somebody_elses_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let kept = Kept::new();
+    runtime.block_on(async {
+        let pipeline = Pipeline::new("guest");
+        pipeline
+            .source(Numbers {
+                splits: 1,
+                count: 100,
+            })
+            .sink(kept.sink());
+        pipeline.start().unwrap().ended().await.unwrap();
+    });
+    assert_eq!(kept.take(), (0..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_drained_pipeline_finishes_what_its_sources_have_read() {
+    let kept = Kept::new();
+    let pipeline = on_arbiters(2).pipeline("endless");
+    pipeline
+        .source(Numbers {
+            splits: 1,
+            count: u64::MAX,
+        })
+        .sink(kept.sink());
+    let running = pipeline.start().unwrap();
+    while kept.len() < 10_000 {
+        std::thread::yield_now();
+    }
+    running.drain().unwrap();
+    let all = kept.take();
+    assert_eq!(all, (0..all.len() as u64).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_stopped_pipeline_ends_in_order_and_an_aborted_one_at_once() {
+    for abort in [false, true] {
+        let kept = Kept::new();
+        let pipeline = on_arbiters(2).pipeline("endless");
+        pipeline
+            .source(Numbers {
+                splits: 2,
+                count: u64::MAX,
+            })
+            .sink(kept.sink());
+        let running = pipeline.start().unwrap();
+        while kept.len() < 10_000 {
+            std::thread::yield_now();
+        }
+        if abort {
+            running.abort();
+        } else {
+            running.stop().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_fault_stops_the_pipeline_and_names_operator_and_record() {
+    let pipeline = on_arbiters(2).pipeline("strict");
+    let refuse = |n: &u64| {
+        if *n == 4_321 {
+            Err(Fault::from("too odd"))
+        } else {
+            Ok(())
+        }
+    };
+    pipeline
+        .source(Numbers {
+            splits: 1,
+            count: 10_000,
+        })
+        .apply("taste", Each(refuse))
+        .sink(Kept::new().sink());
+    let error = pipeline.run().unwrap_err();
+    let said = "pipeline `strict` stopped: `taste` failed on numbers/0@4321: too odd";
+    assert_eq!(error.to_string(), said);
+}
+
+#[test]
+fn a_panic_stops_the_pipeline_and_names_operator_and_record() {
+    let pipeline = on_arbiters(2).pipeline("fragile");
+    let fragile = |n: &u64| {
+        assert!(*n != 777, "seven sevens");
+        Ok(())
+    };
+    pipeline
+        .source(Numbers {
+            splits: 1,
+            count: 10_000,
+        })
+        .key_by(|n| n % 10)
+        .apply("glass", Each(fragile))
+        .sink(Kept::new().sink());
+    let error = pipeline.run().unwrap_err();
+    let said =
+        "pipeline `fragile` stopped: `glass` failed on numbers/0@777: panicked: seven sevens";
+    assert_eq!(error.to_string(), said);
+}
+
+#[test]
+fn a_dangling_stream_is_named_before_anything_runs() {
+    let pipeline = Pipeline::new("loose");
+    drop(
+        pipeline
+            .source(Numbers {
+                splits: 1,
+                count: 1,
+            })
+            .apply("lonely", Count::new()),
+    );
+    let Err(Error::Build(error)) = pipeline.run() else {
+        panic!("it was built")
+    };
+    assert_eq!(error.problems.len(), 2);
+    assert!(
+        error
+            .to_string()
+            .contains("the stream after `lonely` reaches no sink"),
+        "{error}"
+    );
+    assert!(error.to_string().contains("`.key_by(..)` first"), "{error}");
+}
+
+#[test]
+fn async_calls_keep_the_order_of_each_key_and_overlap_across_keys() {
+    let kept = Kept::new();
+    let pipeline = on_arbiters(2).pipeline("calls");
+    pipeline
+        .source(Numbers {
+            splits: 1,
+            count: 2_000,
+        })
+        .key_by(|n| n % 50)
+        .map_async("wait", levada_core::Calls::at_most(16), |n| async move {
+            tokio::time::sleep(Duration::from_micros(n * 7 % 300)).await;
+            n
+        })
+        .sink(kept.sink());
+    pipeline.run().unwrap();
+    let mut last = HashMap::new();
+    let all = kept.take();
+    assert_eq!(all.len(), 2_000);
+    for n in all {
+        assert!(last.insert(n % 50, n).is_none_or(|before| before < n));
+    }
+}

@@ -1,0 +1,6 @@
+//! What the engine promises, each module a promise, with operators written as a user would.
+
+mod support;
+
+/// Pipelines come to their end: by themselves, stopped, drained, aborted, or with an error.
+mod ending;
