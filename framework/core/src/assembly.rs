@@ -129,7 +129,7 @@ pub fn assemble(plan: &Plan, settings: &Settings) -> Result<Assembly, BoxError> 
         pipeline: Arc::clone(&settings.pipeline),
         clock: Arc::clone(&settings.clock),
         spawner: Arc::clone(&settings.spawner),
-        resume: !plan.is_stateful(),
+        resume: !plan.starts_over(),
     };
     let layout = Layout::of(plan, settings.parallelism, &cx)?;
     let mut wires = Wires::new(plan, &layout, settings);

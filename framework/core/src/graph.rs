@@ -153,8 +153,8 @@ pub struct StagePlan {
     pub source: Option<SourcePlan>,
     /// Whether its records have keys.
     pub grouping: Grouping,
-    /// True if it runs in one copy whatever the parallelism.
-    pub single: bool,
+    /// It writes a result of the whole input, so that its pipeline starts over each time.
+    pub needs_whole_input: bool,
     /// Opens a copy; none while the stream is still open.
     pub open: Option<OpenStage>,
 }
@@ -179,11 +179,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// True if some operator remembers what it has seen.
-    pub fn is_stateful(&self) -> bool {
+    /// True if it must see its whole input again when it starts again: some operator remembers what
+    /// it has seen, or some sink gathers it, and neither is checkpointed yet.
+    pub fn starts_over(&self) -> bool {
         self.operators
             .iter()
             .any(|operator| !operator.states.is_empty())
+            || self.stages.iter().any(|stage| stage.needs_whole_input)
     }
 
     /// How many key groups keyed state is dealt into behind an exchange.
@@ -241,7 +243,7 @@ impl Graph {
             operators: Vec::new(),
             source: None,
             grouping,
-            single: false,
+            needs_whole_input: false,
             open: None,
         });
         drawing.stages.len() - 1

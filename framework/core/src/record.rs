@@ -24,7 +24,7 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::TIMER => f.write_str("a timer"),
+            Self::TIMER => f.write_str("a timer, or the end of the input"),
             Self { split, offset } => write!(f, "record {offset} of split {split}"),
         }
     }

@@ -57,6 +57,18 @@ pub trait Sink<T, K: Key = ()>: Send + 'static {
         SinkLayout::PerCopy
     }
 
+    /// What metrics and errors call it, as in `to_topic orders`. Default: `sink`.
+    fn name(&self) -> String {
+        "sink".to_owned()
+    }
+
+    /// True if what it writes is a result of the whole input, as a file that is written at its end:
+    /// its pipeline then reads from the start whenever it starts, as one with state does, since
+    /// what was read before is not in the result otherwise. Default: false.
+    fn needs_whole_input(&self) -> bool {
+        false
+    }
+
     /// Opens a copy, on the thread that will write.
     ///
     /// # Errors

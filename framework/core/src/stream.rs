@@ -583,10 +583,13 @@ fn sink_behind<T: Data, K: Key, S: Sink<T, K>>(
         SinkLayout::PerCopy | SinkLayout::ByPartition(_) => Exchange::Forward,
         SinkLayout::Single => Exchange::Single,
     };
-    let stage = graph.stage("sink", grouping);
-    graph.change_stage(stage, |plan| plan.single = exchange == Exchange::Single);
+    let name = sink.name();
+    let stage = graph.stage(&name, grouping);
+    graph.change_stage(stage, |plan| {
+        plan.needs_whole_input = sink.needs_whole_input();
+    });
     graph.edge(from, Port::Main, stage, exchange);
-    let id = graph.add_operator(stage, "sink", |_| Ok(()));
+    let id = graph.add_operator(stage, &name, |_| Ok(()));
     graph.close(stage, move |opening| {
         let writer = sink.open(&SinkContext {
             copy: opening.opening.copy,

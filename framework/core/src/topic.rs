@@ -48,6 +48,11 @@ impl<T> Topic<T> {
         &self.codec
     }
 
+    /// True once it was sealed: it takes no more, and who reads it comes to an end.
+    pub fn is_sealed(&self) -> bool {
+        (0..self.partitions()).all(|number| self.raw.partition(number).ends().sealed)
+    }
+
     /// Where a group stands in one of its partitions, if it has committed anything there.
     ///
     /// # Errors

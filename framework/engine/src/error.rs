@@ -46,6 +46,12 @@ pub enum Error {
         #[source]
         reason: BoxError,
     },
+    /// Two pipelines that are to run together have one name.
+    #[error("two pipelines are named `{name}`, and would read topics as one group: rename one")]
+    SameName {
+        /// The name.
+        name: String,
+    },
     /// It was told to stop at once.
     #[error("pipeline `{pipeline}` was aborted")]
     Aborted {

@@ -139,8 +139,13 @@ impl Levada {
     ///
     /// The first error of any pipeline; the others are stopped in order.
     pub fn run(&self, pipelines: impl IntoIterator<Item = Pipeline>) -> Result<Ended, Error> {
-        let mut running = Vec::new();
+        let mut running: Vec<Running> = Vec::new();
         for pipeline in pipelines {
+            if running.iter().any(|other| other.name() == pipeline.name()) {
+                let name = pipeline.name().to_owned();
+                stop_all(running);
+                return Err(Error::SameName { name });
+            }
             match pipeline.start() {
                 Ok(started) => running.push(started),
                 Err(error) => {

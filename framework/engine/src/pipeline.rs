@@ -109,7 +109,7 @@ impl Pipeline {
         };
         let plan = self.graph.plan(names)?;
         let assembly = self.assemble(&plan)?;
-        let resume = !plan.is_stateful();
+        let resume = !plan.starts_over();
         let start = if resume {
             committed(&*backend, &assembly.splits)?
         } else {

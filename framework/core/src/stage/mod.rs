@@ -1,7 +1,7 @@
 //! A stage: the unit that one actor runs, and the machines behind its four forms.
 //!
-//! [`fused`] runs a line of operators behind edges, [`source`] one behind the splits of a source,
-//! [`calls`] async calls with a line behind them, [`sink`] the writer of a sink. All are plain
+//! `fused` runs a line of operators behind edges, `source` one behind the splits of a source,
+//! `calls` async calls with a line behind them, `sink` the writer of a sink. All are plain
 //! machines: a task feeds them and asks them to work; they never wait.
 
 mod calls;

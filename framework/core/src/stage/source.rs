@@ -43,8 +43,12 @@ pub(crate) fn keyed<T: 'static, K: Key>(key: impl Fn(&T) -> K + 'static) -> Keyi
             let hash = hash_of(&key, &mut bytes)?;
             match routed.get(index) {
                 Some(routed) if *routed == hash => Ok((key, hash)),
-                Some(_) => Err("it was written under another key: use `key_by`".into()),
-                None => Err("it was written without a key: use `key_by`".into()),
+                Some(_) => Err(
+                    "it was written under another key than `.keyed(..)` gives: correct the \
+                                closure, or group anew with `.key_by(..)`"
+                        .into(),
+                ),
+                None => Err("it was written without a key: group it with `.key_by(..)`".into()),
             }
         })
     })

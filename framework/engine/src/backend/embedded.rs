@@ -83,6 +83,7 @@ impl Backend for EmbeddedBackend {
             }
             Err(error) => return Err(refused(error)),
         };
+        known_partitioner(&topic)?;
         let topic = EmbeddedTopic { topic };
         differs(name, &backend::Topic::spec(&topic), spec)?;
         Ok(Arc::new(topic))
@@ -90,7 +91,10 @@ impl Backend for EmbeddedBackend {
 
     fn topic(&self, name: &str) -> Result<Arc<dyn backend::Topic>, BackendError> {
         match self.log.topic(name) {
-            Ok(topic) => Ok(Arc::new(EmbeddedTopic { topic })),
+            Ok(topic) => {
+                known_partitioner(&topic)?;
+                Ok(Arc::new(EmbeddedTopic { topic }))
+            }
             Err(LogError::UnknownTopic { .. }) => Err(BackendError::UnknownTopic {
                 topic: name.to_owned(),
             }),
@@ -134,6 +138,18 @@ impl Backend for EmbeddedBackend {
             tracing::error!(%error, "the log was not closed in order");
         }
     }
+}
+
+/// Refuses a topic whose keys lie where this release would not look for them.
+fn known_partitioner(topic: &Topic) -> Result<(), BackendError> {
+    if topic.partitioner() == PARTITIONER {
+        return Ok(());
+    }
+    Err(BackendError::TopicDiffers {
+        topic: topic.name().to_owned(),
+        is: format!("partitioner `{}`", topic.partitioner()),
+        asked: format!("partitioner `{PARTITIONER}`"),
+    })
 }
 
 #[derive(Debug)]
@@ -189,6 +205,14 @@ impl backend::Partition for EmbeddedPartition {
         if let Err(error) = built {
             return future::ready(Err(refused(error))).boxed();
         }
+        let sealed = BackendError::Sealed {
+            topic: self.partition.topic().to_owned(),
+            partition: self.partition.number(),
+        };
+        let refused = |error| match error {
+            LogError::Sealed { .. } => sealed,
+            error => refused(error),
+        };
         self.partition
             .append(records)
             .map_ok(|at| at.offsets.start)

@@ -53,6 +53,12 @@ impl Backend for MemoryBackend {
     fn create_topic(&self, name: &str, spec: &TopicSpec) -> Result<Arc<dyn Topic>, BackendError> {
         levada_log::check_name("topic", name)
             .map_err(|error| BackendError::Failed(error.to_string().into()))?;
+        let limit = levada_log::MAX_PARTITIONS;
+        if spec.partitions == 0 || spec.partitions > limit {
+            let asked = spec.partitions;
+            let said = format!("topic `{name}` cannot have {asked} partitions: take 1 to {limit}");
+            return Err(BackendError::Failed(said.into()));
+        }
         let mut topics = lock(&self.topics);
         let topic = topics
             .entry(name.to_owned())

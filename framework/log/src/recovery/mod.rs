@@ -183,13 +183,17 @@ impl Folder<'_> {
                 remedy: "restore the data folder from a copy",
             });
         }
-        let parent = paths
-            .folder()
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        for folder in [paths.folder(), parent.unwrap_or(Path::new("."))] {
-            vfs.sync_dir(folder)
-                .map_err(|e| Error::io("cannot sync folder", folder, e))?;
+        // Any of the folders above may be new as well, and a name is durable only in its folder.
+        for folder in paths.folder().ancestors() {
+            let folder = match folder.as_os_str().is_empty() {
+                true => Path::new("."),
+                false => folder,
+            };
+            match vfs.sync_dir(folder) {
+                // What we may not open we have not made.
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
+                synced => synced.map_err(|e| Error::io("cannot sync folder", folder, e))?,
+            }
         }
         Ok(Image {
             nonce,

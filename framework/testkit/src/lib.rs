@@ -1,0 +1,18 @@
+//! What tests of Levada stand on: seams that a test owns, and that a seed decides.
+//!
+//! | | is |
+//! |---|---|
+//! | [`TestClock`] | a clock that a test moves |
+//! | [`TestBench`], [`TestRun`] | pipelines on one thread, the same run every time |
+//! | [`conformance`] | what every backend must do |
+//! | [`vfs`] | files that are lost, torn and refused |
+
+mod clock;
+pub mod conformance;
+mod pipeline;
+pub mod vfs;
+
+pub use self::{
+    clock::{Sleep, TestClock},
+    pipeline::{TestBench, TestRun, TestSpawner},
+};

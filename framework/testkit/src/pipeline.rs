@@ -1,0 +1,306 @@
+//! Pipelines on one thread and a test's own clock: the same run every time.
+//!
+//! What drives tasks here is a loop that gives each that was woken one turn, in the order of their
+//! numbers; there is no actor and no timer. After each turn the credit of every edge is counted.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
+
+use futures::{FutureExt as _, future::BoxFuture};
+use levada_core::{
+    Clock, Seed, Spawner, Timestamp,
+    task::{Task, Turn},
+};
+use levada_engine::{
+    Builder, Conducted, Conductor, Error, Levada, Pipeline, Prepared, Running, progress::Lag,
+};
+
+use crate::TestClock;
+
+/// A Levada for tests: in memory, on a test clock, with a fixed seed.
+///
+/// # Examples
+///
+/// ```
+/// use levada_core::{Dataflow, Timestamp};
+/// use levada_testkit::TestBench;
+///
+/// let bench = TestBench::new();
+/// let words = bench.levada().topic::<String>("words").partitions(2).create()?;
+/// assert_eq!(words.partitions(), 2);
+/// # Ok::<(), levada_engine::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct TestBench {
+    clock: TestClock,
+    works: TestSpawner,
+    levada: Levada,
+}
+
+impl Default for TestBench {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TestBench {
+    /// With one arbiter and the usual limits.
+    pub fn new() -> Self {
+        Self::with(|builder| builder.arbiters(1))
+    }
+
+    /// With other settings. Clock, spawner and seed are the bench's.
+    pub fn with(settings: impl FnOnce(Builder) -> Builder) -> Self {
+        let clock = TestClock::at(Timestamp::from_millis(1_000_000));
+        let works = TestSpawner::default();
+        let levada = settings(Levada::builder())
+            .clock(clock.clone())
+            .spawner(works.clone())
+            .seed(Seed::new(1))
+            .in_memory();
+        Self {
+            clock,
+            works,
+            levada,
+        }
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &TestClock {
+        &self.clock
+    }
+
+    /// To make topics and draw pipelines with.
+    pub fn levada(&self) -> &Levada {
+        &self.levada
+    }
+
+    /// Takes a pipeline apart and opens it; nothing moves before
+    /// [`until_idle`](TestRun::until_idle).
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be built, or a source has nothing to read from.
+    pub fn start(&self, pipeline: Pipeline) -> Result<TestRun, Error> {
+        let Prepared {
+            tasks,
+            conductor,
+            running,
+        } = pipeline.prepare()?;
+        let tasks = tasks.into_iter().filter_map(|task| {
+            Some(Seat {
+                task: task.open()?,
+                woken: Flag::up(),
+                deadline: None,
+            })
+        });
+        Ok(TestRun {
+            clock: self.clock.clone(),
+            works: self.works.clone(),
+            tasks: tasks.collect(),
+            conductor,
+            conductor_woken: Flag::up(),
+            conductor_deadline: Duration::ZERO,
+            running,
+            result: None,
+        })
+    }
+}
+
+/// Set by a wake, taken by a turn.
+#[derive(Debug)]
+struct Flag(AtomicBool);
+
+impl Flag {
+    fn up() -> Arc<Self> {
+        Arc::new(Self(AtomicBool::new(true)))
+    }
+
+    fn take(&self) -> bool {
+        self.0.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+struct Seat {
+    task: Task,
+    woken: Arc<Flag>,
+    deadline: Option<Timestamp>,
+}
+
+/// A pipeline under test.
+pub struct TestRun {
+    clock: TestClock,
+    works: TestSpawner,
+    tasks: Vec<Seat>,
+    conductor: Conductor,
+    conductor_woken: Arc<Flag>,
+    conductor_deadline: Duration,
+    running: Running,
+    result: Option<Result<(), Error>>,
+}
+
+impl fmt::Debug for TestRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestRun")
+            .field("tasks", &self.tasks.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl TestRun {
+    /// Gives turns until nobody has anything to do before the clock moves. The clock stands still.
+    ///
+    /// # Panics
+    ///
+    /// If the credit of an edge does not add up after some turn.
+    pub fn until_idle(&mut self) {
+        while self.round() {}
+    }
+
+    /// Moves the clock on and runs what that wakes.
+    ///
+    /// # Panics
+    ///
+    /// As for [`until_idle`](Self::until_idle).
+    pub fn advance(&mut self, by: Duration) {
+        self.clock.advance(by);
+        self.until_idle();
+    }
+
+    /// How the pipeline ended, once it has.
+    pub fn result(&mut self) -> Option<Result<(), Error>> {
+        self.result.take()
+    }
+
+    /// How far behind its groups are.
+    ///
+    /// # Panics
+    ///
+    /// If the backend does not answer at once, as the one in memory does.
+    pub fn lag(&self) -> Vec<Lag> {
+        self.running
+            .lag()
+            .now_or_never()
+            .expect("topics in memory answer at once")
+    }
+
+    /// What the program would hold.
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// One turn for each that was woken or is due; false if nobody was.
+    fn round(&mut self) -> bool {
+        let mut moved = self.works.round();
+        for at in 0..self.tasks.len() {
+            let seat = &mut self.tasks[at];
+            let due = seat
+                .deadline
+                .is_some_and(|deadline| deadline <= self.clock.now());
+            if !seat.woken.take() && !due {
+                continue;
+            }
+            moved = true;
+            let waker = Waker::from(Arc::clone(&seat.woken));
+            match seat.task.turn(&mut Context::from_waker(&waker)) {
+                Turn::Again => waker.wake(),
+                Turn::Sleep(deadline) => seat.deadline = deadline,
+                Turn::Done => seat.deadline = None,
+            }
+            self.count_credit();
+        }
+        self.conduct() || moved
+    }
+
+    fn conduct(&mut self) -> bool {
+        let due = self.conductor_deadline <= self.clock.elapsed();
+        if self.result.is_some() || !self.conductor_woken.take() && !due {
+            return false;
+        }
+        let waker = Waker::from(Arc::clone(&self.conductor_woken));
+        match self.conductor.turn(&mut Context::from_waker(&waker)) {
+            Conducted::Sleep(until) => self.conductor_deadline = until,
+            Conducted::Done(result) => self.result = Some(result),
+        }
+        true
+    }
+
+    /// What is available at the sender and in flight at the receiver makes up the window.
+    fn count_credit(&self) {
+        for receiver in self.tasks.iter().flat_map(|seat| seat.task.inputs()) {
+            let (available, granted) = receiver.credit();
+            assert_eq!(
+                available + receiver.in_flight(),
+                granted,
+                "credit does not add up"
+            );
+        }
+    }
+}
+
+/// Runs work that blocks in a test's own turns, in the order in which it was started.
+#[derive(Clone, Default)]
+pub struct TestSpawner {
+    works: Arc<Mutex<Vec<Work>>>,
+}
+
+struct Work {
+    future: BoxFuture<'static, ()>,
+    woken: Arc<Flag>,
+}
+
+impl fmt::Debug for TestSpawner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TestSpawner")
+    }
+}
+
+impl TestSpawner {
+    fn round(&self) -> bool {
+        let mut works = std::mem::take(&mut *self.lock());
+        let mut moved = false;
+        works.retain_mut(|work| {
+            if !work.woken.take() {
+                return true;
+            }
+            moved = true;
+            let waker = Waker::from(Arc::clone(&work.woken));
+            work.future
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        });
+        // What was started meanwhile comes behind what was there.
+        let mut held = self.lock();
+        works.append(&mut held);
+        *held = works;
+        moved
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Work>> {
+        self.works.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Spawner for TestSpawner {
+    fn spawn(&self, _: &str, work: BoxFuture<'static, ()>) -> std::io::Result<()> {
+        self.lock().push(Work {
+            future: work,
+            woken: Flag::up(),
+        });
+        Ok(())
+    }
+}

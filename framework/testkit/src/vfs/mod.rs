@@ -1,0 +1,280 @@
+//! A file system in memory that loses, tears and reorders what was not synced, and fails on command.
+//!
+//! Every file and name exists twice: as programs see it, and as it lies on the disk. A write or a
+//! change of names reaches the first at once and the second by a sync. What a power cut leaves is
+//! the second, with any part of what was not synced:
+//!
+//! 1. An unsynced write survives whole, torn (at 512 or 4,096 bytes, or at any byte), or not at all,
+//!    whatever became of the ones before it.
+//! 2. A file that had grown may keep its length, with zeros or garbage in it.
+//! 3. A name that was made, changed or removed without a sync of its folder may be so, or not.
+//! 4. A file that is removed, or replaced by a rename, is as it was until the removal is on disk.
+//!
+//! A killed process leaves what programs see; what was not synced stays unsynced.
+//!
+//! A failed [`sync_data`](VfsFile::sync_data) behaves as on Linux: what it covered counts as clean
+//! from then on. A part of it has reached the disk, the rest never will, reads still show it, and
+//! the next sync reports success. Names are not lost by a failed [`sync_dir`](Vfs::sync_dir): file
+//! systems keep those in a journal of their own.
+//!
+//! All choices come from a seed, and [`FaultyFs::trace`] is a hash of every call and its result: two
+//! runs with the same seed and the same calls have the same trace.
+
+mod cut;
+mod disk;
+mod faults;
+mod file;
+mod planted;
+
+use std::{
+    fmt::Debug,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use levada_core::Seed;
+use levada_log::vfs::{Entry, Open, Vfs, VfsFile};
+
+pub use cut::Keep;
+pub use faults::{Fault, Fired, When};
+pub use planted::{NoDirSync, SkipFsync};
+
+use disk::Disk;
+use faults::Control;
+use file::FaultyFile;
+
+/// A file system in memory that fails as disks, kernels and machines do. Clones are the same one.
+///
+/// # Examples
+///
+/// ```
+/// use levada_core::Seed;
+/// use levada_log::vfs::{Open, Vfs};
+/// use levada_testkit::vfs::{FaultyFs, Keep};
+/// use std::path::Path;
+///
+/// let fs = FaultyFs::new(Seed::new(7));
+/// let file = fs.open(Path::new("/a"), Open::CreateNew)?;
+/// file.write_all_at(b"durable", 0)?;
+/// file.sync_data()?;
+/// fs.sync_dir(Path::new("/"))?;
+/// file.write_all_at(b", not durable", 7)?;
+///
+/// assert_eq!(fs.contents("/a").unwrap(), b"durable, not durable");
+/// assert_eq!(fs.power_cut(Keep::Nothing).contents("/a").unwrap(), b"durable");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct FaultyFs(Arc<Mutex<Machine>>);
+
+/// A disk, and what happens to those who use it.
+#[derive(Clone, Debug)]
+struct Machine {
+    disk: Disk,
+    control: Control,
+}
+
+impl FaultyFs {
+    /// An empty file system without faults.
+    pub fn new(seed: Seed) -> Self {
+        Self::of(Machine {
+            disk: Disk::default(),
+            control: Control::new(seed.rng("faults of files")),
+        })
+    }
+
+    fn of(machine: Machine) -> Self {
+        Self(Arc::new(Mutex::new(machine)))
+    }
+
+    /// Says when calls meet a fault. It replaces what was said of that fault before.
+    ///
+    /// # Panics
+    ///
+    /// If the fault does not come of calls: [`Fault::NoSpace`], which is for
+    /// [`set_room`](Self::set_room), and those of a power cut.
+    pub fn inject(&self, fault: Fault, when: When) {
+        assert!(
+            fault.comes_of_calls(),
+            "`{fault}` is not met by single calls"
+        );
+        self.machine().control.plan(fault, when);
+    }
+
+    /// Lets calls meet no fault any more, but leaves a machine that has crashed as it is.
+    pub fn heal(&self) {
+        self.machine().control.heal();
+    }
+
+    /// How many bytes files may still grow by until the disk is full. `None`: it never is.
+    pub fn set_room(&self, room: Option<u64>) {
+        self.machine().control.room = room;
+    }
+
+    /// How many calls there were: the number of the next one, for [`When::After`].
+    pub fn calls(&self) -> u64 {
+        self.machine().control.calls
+    }
+
+    /// A hash of every call so far and its result, over power cuts and kills.
+    pub fn trace(&self) -> u64 {
+        self.machine().control.trace
+    }
+
+    /// How often each fault fired, over power cuts and kills.
+    pub fn fired(&self) -> Fired {
+        self.machine().control.fired
+    }
+
+    /// Whether [`Fault::Crash`] has fired: every call fails from then on.
+    pub fn is_crashed(&self) -> bool {
+        self.machine().control.crashed
+    }
+
+    /// Lets go of all locks, as some network file systems do while their holders live.
+    pub fn drop_locks(&self) {
+        self.machine().disk.locks.clear();
+    }
+
+    /// The file system that a killed process leaves behind.
+    pub fn kill(&self) -> Self {
+        let mut machine = self.machine().clone();
+        machine.restart();
+        Self::of(machine)
+    }
+
+    /// The file system that a power cut leaves behind.
+    pub fn power_cut(&self, keep: Keep) -> Self {
+        let mut machine = self.machine().clone();
+        machine.cut_power(keep);
+        machine.restart();
+        Self::of(machine)
+    }
+
+    /// What programs read in a file; `None` if there is none of that name.
+    pub fn contents(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
+        self.machine().disk.contents(path.as_ref())
+    }
+
+    /// The names of all files, in order.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.machine().disk.paths()
+    }
+
+    /// Lets bytes of a file rot, on the disk and as programs see it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such file, or it is shorter.
+    pub fn rot(&self, path: impl AsRef<Path>, offset: usize, bytes: &[u8]) {
+        self.machine().disk.rot(path.as_ref(), offset, bytes);
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a call: it is counted, may meet a crash, and is traced with its result.
+    fn call<T>(
+        &self,
+        name: &'static str,
+        path: &Path,
+        body: impl FnOnce(&mut Machine) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut machine = self.machine();
+        let result = match machine.control.begin() {
+            Ok(()) => body(&mut machine),
+            Err(error) => Err(error),
+        };
+        machine.control.note(name, path, &result);
+        result
+    }
+}
+
+impl Machine {
+    /// What is forgotten when all processes end.
+    fn restart(&mut self) {
+        self.disk.locks.clear();
+        self.control.heal();
+        self.control.crashed = false;
+    }
+}
+
+impl Vfs for FaultyFs {
+    fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
+        let file = self.call("open", path, |machine| {
+            if open == Open::CreateNew {
+                machine.control.needs_room()?;
+                machine.disk.create(path)
+            } else {
+                machine.disk.find(path)
+            }
+        })?;
+        let (fs, path) = (self.clone(), path.to_path_buf());
+        Ok(Box::new(FaultyFile { fs, path, file }))
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.call("create_dir_all", path, |machine| {
+            machine.control.needs_room()?;
+            machine.disk.create_dir_all(path)
+        })
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
+        self.call("list", path, |machine| {
+            machine.control.meets_read_error()?;
+            machine.disk.list(path)
+        })
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call("rename", to, |machine| machine.disk.rename(from, to))
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.call("remove_file", path, |machine| {
+            machine.disk.remove_file(path)
+        })
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.call("remove_dir", path, |machine| machine.disk.remove_dir(path))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.call("sync_dir", path, |machine| {
+            if machine.control.fires(Fault::DirSyncFailed) {
+                return Err(io::Error::other("the folder could not be synced"));
+            }
+            machine.disk.sync_dir(path)
+        })
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
+        let holder = self.call("lock", path, |machine| machine.disk.lock(path))?;
+        Ok(Box::new(Lock {
+            fs: self.clone(),
+            path: disk::clean(path),
+            holder,
+        }))
+    }
+}
+
+/// A lock that is let go when it is dropped.
+#[derive(Debug)]
+struct Lock {
+    fs: FaultyFs,
+    path: PathBuf,
+    holder: u64,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.fs.machine().disk.unlock(&self.path, self.holder);
+    }
+}
+
+#[cfg(test)]
+mod tests;

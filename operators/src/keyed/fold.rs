@@ -1,0 +1,157 @@
+//! `fold`: folds the records of each key into one value.
+
+use levada_core::{
+    BoxError, Context, Data, Dataflow, Emit, Fault, KeyedStream, Open, Operator, Timer, Value,
+    chain::{Applied, Chain},
+    key::Key,
+};
+use serde::{Deserialize, Serialize};
+
+use super::when::{Gathers, When};
+
+/// Adds [`fold`](Self::fold) to keyed streams.
+pub trait Fold<K: Key, T> {
+    /// The stream that comes of it.
+    type Folded<A: Data + Clone, F: Fn(&mut A, T) + Clone + Send + 'static>;
+
+    /// Folds the records of each key into one value, which begins as `init`: after each record, its
+    /// key and the value so far. [`at_end`](super::EmitWhen::at_end) and
+    /// [`every`](super::EmitWhen::every) say less often.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_engine::Pipeline;
+    /// use levada_operators::{prelude::*, sink::Collected};
+    ///
+    /// let pipeline = Pipeline::new("sums");
+    /// let sums = Collected::new();
+    /// pipeline
+    ///     .source(iter(1..=10_u64))
+    ///     .key_by(|n| n % 2 == 0)
+    ///     .fold(0, |sum, n| *sum += n)
+    ///     .at_end()
+    ///     .sink(collect(&sums));
+    /// pipeline.run()?;
+    /// assert_eq!(sums.take_sorted(), [(false, 25), (true, 30)]);
+    /// # Ok::<(), levada_engine::Error>(())
+    /// ```
+    fn fold<A, F>(self, init: A, f: F) -> Self::Folded<A, F>
+    where
+        A: Data + Clone,
+        F: Fn(&mut A, T) + Clone + Send + 'static;
+}
+
+impl<K: Key, T: Data, C: Chain<K, Out = T>> Fold<K, T> for KeyedStream<K, T, C> {
+    type Folded<A: Data + Clone, F: Fn(&mut A, T) + Clone + Send + 'static> =
+        KeyedStream<K, (K, A), Applied<C, Folding<A, F>>>;
+
+    fn fold<A, F>(self, init: A, f: F) -> Self::Folded<A, F>
+    where
+        A: Data + Clone,
+        F: Fn(&mut A, T) + Clone + Send + 'static,
+    {
+        let folded = Value::new("folded");
+        self.apply(
+            "fold",
+            Folding {
+                init,
+                f,
+                folded,
+                when: When::PerRecord,
+            },
+        )
+    }
+}
+
+/// The operator behind [`fold`](Fold::fold).
+#[derive(Debug)]
+pub struct Folding<A, F> {
+    init: A,
+    f: F,
+    folded: Value<Folded<A>>,
+    when: When,
+}
+
+/// What there is of a key so far.
+#[derive(Debug, Serialize, Deserialize)]
+struct Folded<A> {
+    value: A,
+    records: u64,
+}
+
+impl<A: Clone, F: Clone> Clone for Folding<A, F> {
+    fn clone(&self) -> Self {
+        let (init, f) = (self.init.clone(), self.f.clone());
+        Self {
+            init,
+            f,
+            folded: self.folded.clone(),
+            when: self.when,
+        }
+    }
+}
+
+impl<A, F> Gathers for Folding<A, F> {
+    fn emit_when(&mut self, when: When) {
+        self.when = when;
+    }
+}
+
+impl<T, K, A, F> Operator<T, K> for Folding<A, F>
+where
+    T: Data,
+    K: Key,
+    A: Data + Clone,
+    F: Fn(&mut A, T) + Clone + Send + 'static,
+{
+    type Out = (K, A);
+
+    fn open(&mut self, open: &mut Open<'_>) -> Result<(), BoxError> {
+        open.value(&mut self.folded);
+        Ok(())
+    }
+
+    fn record(
+        &mut self,
+        value: T,
+        cx: &mut Context<'_, K>,
+        out: &mut impl Emit<(K, A)>,
+    ) -> Result<(), Fault> {
+        let begin = || Folded {
+            value: self.init.clone(),
+            records: 0,
+        };
+        let folded = cx.entry(&self.folded).get_or_insert_with(begin);
+        (self.f)(&mut folded.value, value);
+        folded.records += 1;
+        let records = folded.records;
+        if self.when.now(records, cx) {
+            self.emit(cx, out);
+        }
+        Ok(())
+    }
+
+    fn timer(
+        &mut self,
+        _: Timer,
+        cx: &mut Context<'_, K>,
+        out: &mut impl Emit<(K, A)>,
+    ) -> Result<(), Fault> {
+        When::fired(cx);
+        self.emit(cx, out);
+        Ok(())
+    }
+}
+
+impl<A: Data + Clone, F> Folding<A, F> {
+    fn emit<K: Key>(&self, cx: &mut Context<'_, K>, out: &mut impl Emit<(K, A)>) {
+        let value = cx
+            .entry(&self.folded)
+            .as_ref()
+            .map(|folded| folded.value.clone());
+        if let Some(value) = value {
+            out.emit((cx.key().clone(), value));
+        }
+    }
+}

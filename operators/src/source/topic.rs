@@ -1,0 +1,285 @@
+//! `topic`: reads a topic under a group.
+
+use std::{
+    fmt,
+    ops::ControlFlow,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use levada_core::{
+    BoxError, Codec, Data, Intake, Read, Source, SourceContext, SplitReader, Subscription,
+    Timestamp, Topic,
+    backend::{Fetched, FetchedBatch, Partition, RecordView, Ticket},
+    key::murmur2,
+};
+
+/// Bytes to fetch at once: enough to fill a few chunks.
+const FETCH_BYTES: usize = 256 << 10;
+
+/// What a topic knows of a record beside its value.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordInfo<'a> {
+    view: RecordView<'a>,
+    partition: u32,
+}
+
+impl RecordInfo<'_> {
+    /// Its partition.
+    pub fn partition(&self) -> u32 {
+        self.partition
+    }
+
+    /// Its offset in the partition.
+    pub fn offset(&self) -> u64 {
+        self.view.offset
+    }
+
+    /// When it was appended.
+    pub fn append_time(&self) -> Timestamp {
+        self.view.append_time
+    }
+
+    /// The value of its first header of this name.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.view.headers.get(name)
+    }
+}
+
+type MapRecord<T, U> = Arc<dyn Fn(RecordInfo<'_>, T) -> U + Send + Sync>;
+
+/// Reads a topic from where its group stands, each partition a split, until it is sealed.
+///
+/// The group is the pipeline's name unless [`group`](TopicSource::group) names another. A pipeline
+/// that keeps state reads from the start: until state is checkpointed it must see everything again.
+///
+/// # Examples
+///
+/// ```
+/// use levada_engine::Levada;
+/// use levada_operators::{prelude::*, sink::Collected};
+///
+/// let levada = Levada::in_memory();
+/// let words = levada.topic::<String>("words").partitions(2).create()?;
+///
+/// let writing = levada.pipeline("writing");
+/// writing
+///     .source(iter(["to", "be", "or", "not"].map(str::to_owned)))
+///     .key_by(|word| word.clone())
+///     .sink(to_topic(&words).sealing());
+///
+/// let reading = levada.pipeline("reading");
+/// let read = Collected::new();
+/// reading.source(topic(&words)).keyed(|word| word.clone()).sink(collect(&read));
+///
+/// levada.run([writing, reading])?;
+/// assert_eq!(read.take_sorted(), ["be", "not", "or", "to"]);
+/// # Ok::<(), levada_engine::Error>(())
+/// ```
+pub fn topic<T: Data>(topic: &Topic<T>) -> TopicSource<T> {
+    let map: MapRecord<T, T> = Arc::new(|_, value| value);
+    TopicSource {
+        topic: topic.clone(),
+        group: None,
+        map,
+    }
+}
+
+/// See [`topic`].
+#[must_use = "a source reads nothing until a pipeline has it"]
+pub struct TopicSource<T, U = T> {
+    topic: Topic<T>,
+    group: Option<String>,
+    map: MapRecord<T, U>,
+}
+
+impl<T, U> fmt::Debug for TopicSource<T, U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TopicSource")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Data, U: Data> TopicSource<T, U> {
+    /// Reads under this group. Default: the pipeline's name.
+    pub fn group(self, group: &str) -> Self {
+        Self {
+            group: Some(group.to_owned()),
+            ..self
+        }
+    }
+
+    /// Makes something else of each record, with what the topic knows of it: its headers, its
+    /// offset.
+    pub fn with<V: Data>(
+        self,
+        f: impl Fn(RecordInfo<'_>, U) -> V + Send + Sync + 'static,
+    ) -> TopicSource<T, V> {
+        let before = self.map;
+        let map: MapRecord<T, V> = Arc::new(move |info, value| f(info, before(info, value)));
+        TopicSource {
+            topic: self.topic,
+            group: self.group,
+            map,
+        }
+    }
+
+    fn group_of(&self, cx: &SourceContext) -> String {
+        self.group
+            .clone()
+            .unwrap_or_else(|| cx.pipeline.to_string())
+    }
+}
+
+impl<T: Data, U: Data> Source for TopicSource<T, U> {
+    type Item = U;
+
+    fn splits(&self) -> Result<Vec<String>, BoxError> {
+        let name = self.topic.name();
+        Ok((0..self.topic.partitions())
+            .map(|number| format!("{name}/{number}"))
+            .collect())
+    }
+
+    fn open(&self, split: u32, cx: &SourceContext) -> Result<Box<dyn SplitReader<U>>, BoxError> {
+        let partition = self.topic.raw().partition(split);
+        let start = partition.ends().start;
+        let committed = self
+            .topic
+            .committed(&self.group_of(cx), split)?
+            .filter(|_| cx.resume);
+        Ok(Box::new(Reader {
+            name: format!("{}/{split}", self.topic.name()),
+            number: split,
+            codec: Arc::clone(self.topic.codec()),
+            map: Arc::clone(&self.map),
+            partition,
+            next: committed.map_or(start, |at| at.max(start)),
+            batches: Vec::new(),
+            fetching: None,
+        }))
+    }
+
+    fn subscription(&self, cx: &SourceContext) -> Option<Subscription> {
+        Some(Subscription {
+            topic: self.topic.name().to_owned(),
+            group: self.group_of(cx),
+            slots: self.topic.raw().slots().count(),
+            keyed: true,
+        })
+    }
+}
+
+struct Reader<T, U> {
+    name: String,
+    number: u32,
+    codec: Arc<dyn Codec<T>>,
+    map: MapRecord<T, U>,
+    partition: Arc<dyn Partition>,
+    /// The offset to read next.
+    next: u64,
+    /// Fetched and not read to their end, the next one last.
+    batches: Vec<Box<dyn FetchedBatch>>,
+    fetching: Option<Ticket<Fetched>>,
+}
+
+impl<T: 'static, U> Reader<T, U> {
+    /// Reads up to `limit` records out of what was fetched.
+    fn decode(&mut self, limit: usize, intake: &mut Intake<U>) -> Result<(), BoxError> {
+        while intake.len() < limit {
+            let Some(batch) = self.batches.pop() else {
+                break;
+            };
+            let mut flow = Ok(());
+            batch.each_from(self.next, &mut |record| {
+                if intake.len() == limit {
+                    return ControlFlow::Break(());
+                }
+                flow = self.take(record, intake);
+                if flow.is_ok() {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            });
+            flow?;
+            if intake.len() < limit {
+                self.next = self.next.max(batch.next_offset());
+            } else if self.next < batch.next_offset() {
+                self.batches.push(batch);
+            }
+        }
+        intake.go_on_at(self.next);
+        Ok(())
+    }
+
+    fn take(&mut self, record: RecordView<'_>, intake: &mut Intake<U>) -> Result<(), BoxError> {
+        let value = self.codec.decode(record.value).map_err(|error| {
+            let (codec, name, offset) = (self.codec.name(), &self.name, record.offset);
+            format!("a record cannot be read with codec {codec}: {name}@{offset}: {error}")
+        })?;
+        let info = RecordInfo {
+            view: record,
+            partition: self.number,
+        };
+        let (at, value) = (record.event_time, (self.map)(info, value));
+        match record.key {
+            Some(key) => intake.push_keyed(record.offset, at, murmur2(key), value),
+            None => intake.push_at(record.offset, at, value),
+        }
+        self.next = record.offset + 1;
+        Ok(())
+    }
+
+    /// Has something fetched, or says that nothing more will come.
+    fn poll_fetch(&mut self, cx: &mut Context<'_>) -> Poll<Result<Read, BoxError>> {
+        loop {
+            if let Some(ticket) = &mut self.fetching {
+                let fetched = ready!(ticket.as_mut().poll(cx));
+                self.fetching = None;
+                let Fetched { mut batches, next } = fetched?;
+                batches.reverse();
+                self.batches = batches;
+                // Nothing found: what lies below is a gap.
+                let gap_end = if self.batches.is_empty() {
+                    next
+                } else {
+                    self.next
+                };
+                self.next = self.next.max(gap_end);
+            }
+            if !self.batches.is_empty() {
+                return Poll::Ready(Ok(Read::More));
+            }
+            let ends = ready!(self.partition.poll_visible(self.next, cx))?;
+            if ends.visible <= self.next {
+                return Poll::Ready(Ok(Read::End));
+            }
+            self.fetching = Some(self.partition.fetch(self.next, FETCH_BYTES));
+        }
+    }
+}
+
+impl<T: 'static, U> SplitReader<U> for Reader<T, U> {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: usize,
+        intake: &mut Intake<U>,
+    ) -> Poll<Result<Read, BoxError>> {
+        if self.batches.is_empty() && ready!(self.poll_fetch(cx))? == Read::End {
+            return Poll::Ready(Ok(Read::End));
+        }
+        intake.reserve(limit);
+        self.decode(limit, intake)?;
+        // The next fetch is on its way while these are handled.
+        if self.batches.is_empty() && self.fetching.is_none() {
+            let ends = self.partition.ends();
+            if ends.visible > self.next {
+                self.fetching = Some(self.partition.fetch(self.next, FETCH_BYTES));
+            }
+        }
+        Poll::Ready(Ok(Read::More))
+    }
+}
