@@ -1,0 +1,18 @@
+//! Runs every Rust block of the book as a doctest.
+//!
+//! A chapter that `SUMMARY.md` lists and this file does not is found by `tests/structure`.
+
+macro_rules! chapters {
+    ($($name:ident: $path:literal),* $(,)?) => {
+        $(
+            #[cfg(doctest)]
+            #[doc = include_str!($path)]
+            mod $name {}
+        )*
+    };
+}
+
+chapters! {
+    decisions: "src/decisions.md",
+    log_format: "src/internals/log-format.md",
+}

@@ -1,0 +1,304 @@
+//! The source of the bus: rows of an input, at a pace, without those that were sent before.
+
+use std::{
+    fmt,
+    path::PathBuf,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use futures::{FutureExt as _, future::BoxFuture};
+use levada::source::{Handover, Offer};
+use levada::{BoxError, Clock, Intake, Read, Seed, Source, SourceContext, SplitReader};
+
+use crate::{Generator, Held, Identity, InputError, Orders, Row};
+
+/// Where order lines come from.
+///
+/// # Examples
+///
+/// ```
+/// use order_bus::Input;
+///
+/// let input = Input::Generator { seed: 7, records: 3 };
+/// assert_eq!(input.rows()?.count(), 3);
+/// assert_eq!(input.identity()?.to_string(), "the generator's seed 7 (version 1)");
+/// # Ok::<(), order_bus::InputError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A CSV file, plain or gzip.
+    File(PathBuf),
+    /// Lines that are made up.
+    Generator {
+        /// What they follow from.
+        seed: u64,
+        /// How many there are.
+        records: u64,
+    },
+}
+
+/// The rows of an input; an error is the last.
+type Rows = Box<dyn Iterator<Item = Result<Row, InputError>> + Send>;
+
+impl Input {
+    /// What tells it from other inputs.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened, or is no order file.
+    pub fn identity(&self) -> Result<Identity, InputError> {
+        match self {
+            Self::File(path) => {
+                drop(Orders::open(path)?);
+                Identity::of_file(path)
+            }
+            Self::Generator { seed, .. } => Ok(Generator::new(Seed::new(*seed)).identity()),
+        }
+    }
+
+    /// Its rows from the first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`identity`](Self::identity).
+    pub fn rows(&self) -> Result<Rows, InputError> {
+        Ok(match self {
+            Self::File(path) => Box::new(Orders::open(path)?),
+            Self::Generator { seed, records } => {
+                let lines = Generator::new(Seed::new(*seed));
+                let records = usize::try_from(*records).unwrap_or(usize::MAX);
+                Box::new(lines.take(records).map(|(row, line)| Ok((row, Ok(line)))))
+            }
+        })
+    }
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Generator { seed, .. } => write!(f, "seed {seed}"),
+        }
+    }
+}
+
+/// What becomes of a row that is no order line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// It is told apart, and the rest flows.
+    Rejected,
+    /// It ends the input with an error.
+    Refused,
+}
+
+/// Reads an input: each row's offset is its number, and the rows that a topic holds are left out.
+///
+/// An input that fails does so only when everything before is in the topic.
+#[derive(Debug)]
+pub struct Feed {
+    input: Input,
+    malformed: Malformed,
+    /// Rows per second; 0 for as many as can be handled.
+    rate: u32,
+    held: Mutex<Option<Held>>,
+    rejected: Arc<AtomicU64>,
+}
+
+impl Feed {
+    /// A feed of what `held` lacks, at most `rate` rows a second; 0 is no limit.
+    pub fn new(input: Input, malformed: Malformed, rate: u32, held: Held) -> Self {
+        Self {
+            input,
+            malformed,
+            rate,
+            held: Mutex::new(Some(held)),
+            rejected: Arc::default(),
+        }
+    }
+
+    /// Counts the rows that were no order lines.
+    pub fn rejected(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.rejected)
+    }
+}
+
+impl Source for Feed {
+    type Item = Row;
+
+    fn splits(&self) -> Result<Vec<String>, BoxError> {
+        Ok(vec![self.input.to_string()])
+    }
+
+    fn open(&self, _: u32, cx: &SourceContext) -> Result<Box<dyn SplitReader<Row>>, BoxError> {
+        let held = lock(&self.held).take();
+        let failure = Arc::default();
+        let reading = Reading {
+            rows: self.input.rows()?,
+            name: self.input.to_string(),
+            malformed: self.malformed,
+            held: held.ok_or("a feed is read once")?,
+            rejected: Arc::clone(&self.rejected),
+            failure: Arc::clone(&failure),
+        };
+        let start = |offer| reading.run(offer);
+        Ok(Box::new(FeedReader {
+            rows: Handover::start(&*cx.spawner, "order-bus-input", start)?,
+            pace: (self.rate > 0).then(|| Pace::new(self.rate, Arc::clone(&cx.clock))),
+            failure,
+            failing: None,
+        }))
+    }
+}
+
+/// Why an input ended too early, and the rows that must be in the topic before it is said.
+struct Failure {
+    error: BoxError,
+    held: Held,
+    /// How many rows it must hold.
+    count: usize,
+}
+
+type FailureSlot = Arc<Mutex<Option<Failure>>>;
+
+/// The thread that reads.
+struct Reading {
+    rows: Rows,
+    name: String,
+    malformed: Malformed,
+    held: Held,
+    rejected: Arc<AtomicU64>,
+    failure: FailureSlot,
+}
+
+impl Reading {
+    async fn run(mut self, offer: Arc<Offer<Row>>) -> Result<(), BoxError> {
+        let mut count = self.held.count();
+        while let Some(row) = self.rows.next() {
+            let (number, line) = match row.map_err(BoxError::from).and_then(|row| self.judge(row)) {
+                Ok(row) => row,
+                Err(error) => {
+                    let held = self.held;
+                    *lock(&self.failure) = Some(Failure { error, held, count });
+                    return Ok(());
+                }
+            };
+            if self.held.contains(number) {
+                continue;
+            }
+            count += usize::from(line.is_ok());
+            if offer.put(number, (number, line)).await.is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a row that is no order line, or refuses it.
+    fn judge(&self, (number, line): Row) -> Result<Row, BoxError> {
+        match (&line, self.malformed) {
+            (Err(rejected), Malformed::Refused) => {
+                let advice = "correct it, or run without --strict";
+                return Err(format!("input `{}`, {rejected}: {advice}", self.name).into());
+            }
+            (Err(_), Malformed::Rejected) => {
+                self.rejected.fetch_add(1, Ordering::Relaxed);
+            }
+            (Ok(_), _) => {}
+        }
+        Ok((number, line))
+    }
+}
+
+struct FeedReader {
+    rows: Handover<Row>,
+    pace: Option<Pace>,
+    failure: FailureSlot,
+    failing: Option<BoxFuture<'static, BoxError>>,
+}
+
+impl SplitReader<Row> for FeedReader {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: usize,
+        intake: &mut Intake<Row>,
+    ) -> Poll<Result<Read, BoxError>> {
+        if let Some(failing) = &mut self.failing {
+            return failing.poll_unpin(cx).map(Err);
+        }
+        let limit = match &mut self.pace {
+            Some(pace) => ready!(pace.poll_due(cx)).min(limit),
+            None => limit,
+        };
+        let read = ready!(self.rows.poll_read(cx, limit, intake))?;
+        if let Some(pace) = &mut self.pace {
+            pace.given += intake.len() as u64;
+        }
+        let failure = (read == Read::End).then(|| lock(&self.failure).take());
+        let Some(failure) = failure.flatten() else {
+            return Poll::Ready(Ok(read));
+        };
+        let failing = self.failing.insert(failure.say().boxed());
+        if intake.is_empty() {
+            return failing.poll_unpin(cx).map(Err);
+        }
+        Poll::Ready(Ok(Read::More))
+    }
+}
+
+impl Failure {
+    /// Says what is wrong once everything before is in the topic.
+    async fn say(mut self) -> BoxError {
+        match self.held.until(self.count).await {
+            Ok(()) => self.error,
+            Err(error) => error.into(),
+        }
+    }
+}
+
+/// So many rows a second, counted from the first look.
+struct Pace {
+    rate: u64,
+    clock: Arc<dyn Clock>,
+    start: Duration,
+    given: u64,
+    sleep: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl Pace {
+    fn new(rate: u32, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            rate: rate.into(),
+            start: clock.elapsed(),
+            clock,
+            given: 0,
+            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
+        }
+    }
+
+    /// How many rows are due; at least one when it is `Ready`.
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        loop {
+            let spent = self.clock.elapsed().saturating_sub(self.start);
+            let due = spent.as_micros() * u128::from(self.rate) / 1_000_000;
+            let due = due.saturating_sub(u128::from(self.given));
+            if due > 0 {
+                return Poll::Ready(usize::try_from(due).unwrap_or(usize::MAX));
+            }
+            let next = Duration::from_micros((self.given + 1) * 1_000_000 / self.rate);
+            let wait = next.saturating_sub(spent).max(Duration::from_millis(1));
+            self.sleep.set(tokio::time::sleep(wait));
+            ready!(self.sleep.as_mut().poll(cx));
+        }
+    }
+}
+
+fn lock<T>(slot: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,142 @@
+//! The journal outside of the log: what was asked of it, and what it said.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use crate::{campaign::Fault, log::require};
+
+/// What is known of something that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It was acknowledged: it must be there.
+    Acknowledged,
+    /// It was refused, or found missing after a crash: it must never be there.
+    Refused,
+    /// Nobody has said: it may be there or not, until somebody looks.
+    Unknown,
+}
+
+/// A batch that was to be appended.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) count: u32,
+    pub(crate) fate: Fate,
+    /// Once it is acknowledged.
+    pub(crate) offsets: Range<u64>,
+    /// Which life of the log was asked.
+    pub(crate) life: u64,
+}
+
+/// A partition, as it must be.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PartitionLedger {
+    pub(crate) attempts: Vec<Attempt>,
+    /// All offsets below may have been seen by somebody, so none is given again.
+    pub(crate) seen: u64,
+}
+
+/// A topic, as it must be.
+#[derive(Clone, Debug)]
+pub(crate) struct TopicLedger {
+    pub(crate) name: String,
+    pub(crate) fate: Fate,
+    /// `Refused` while nobody asked for it.
+    pub(crate) sealed: Fate,
+    pub(crate) partitions: Vec<PartitionLedger>,
+}
+
+/// A group's position in a partition, as it must be.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PositionLedger {
+    /// The position acknowledged last; none at first.
+    pub(crate) acknowledged: Option<u64>,
+    /// Those asked for since.
+    pub(crate) unknown: Vec<u64>,
+}
+
+/// A group, a topic and a partition, by their places.
+pub(crate) type Seat = (usize, usize, usize);
+
+/// All that was asked of a log and what it said.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) topics: Vec<TopicLedger>,
+    pub(crate) positions: BTreeMap<Seat, PositionLedger>,
+    /// Records that were acknowledged.
+    pub(crate) records: u64,
+}
+
+impl PartitionLedger {
+    /// Takes in an append that is about to be made; returns its number.
+    pub(crate) fn attempt(&mut self, count: u32, life: u64) -> usize {
+        self.attempts.push(Attempt {
+            count,
+            fate: Fate::Unknown,
+            offsets: 0..0,
+            life,
+        });
+        self.attempts.len() - 1
+    }
+
+    /// Takes in that an append was acknowledged.
+    pub(crate) fn acknowledge(&mut self, number: usize, offsets: Range<u64>) -> Result<(), Fault> {
+        let attempt = &mut self.attempts[number];
+        let given = offsets.end - offsets.start;
+        require!(
+            given == u64::from(attempt.count),
+            "append {number} of {} records got offsets {offsets:?}",
+            attempt.count
+        );
+        require!(
+            offsets.start >= self.seen,
+            "offset {} was given again: all below {} were seen before",
+            offsets.start,
+            self.seen
+        );
+        self.seen = offsets.end;
+        attempt.fate = Fate::Acknowledged;
+        attempt.offsets = offsets;
+        Ok(())
+    }
+}
+
+impl TopicLedger {
+    pub(crate) fn new(number: usize, partitions: usize) -> Self {
+        Self {
+            name: format!("topic-{number}"),
+            fate: Fate::Unknown,
+            sealed: Fate::Refused,
+            partitions: vec![PartitionLedger::default(); partitions],
+        }
+    }
+}
+
+impl PositionLedger {
+    /// Takes in the answer to a call that asked for `position`.
+    pub(crate) fn answer(&mut self, position: u64, fate: Fate) {
+        // Calls of one group are answered in their order.
+        let place = self.unknown.iter().position(|unknown| *unknown == position);
+        match (fate, place) {
+            (Fate::Acknowledged, Some(at)) => {
+                self.acknowledged = Some(position);
+                self.unknown.drain(..=at);
+            }
+            (Fate::Refused, Some(at)) => drop(self.unknown.remove(at)),
+            (Fate::Unknown, _) | (_, None) => {}
+        }
+    }
+
+    /// Takes in where the group stands after a restart.
+    pub(crate) fn settle(&mut self, found: Option<u64>) -> Result<(), Fault> {
+        let allowed = found == self.acknowledged
+            || found.is_some_and(|position| self.unknown.contains(&position));
+        require!(
+            allowed,
+            "a group stands at {found:?}, after {:?} was acknowledged and {:?} asked for",
+            self.acknowledged,
+            self.unknown
+        );
+        self.acknowledged = found;
+        self.unknown.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,26 @@
+//! The campaigns of the log: crashes of a simulated machine, kills of a real process, planted bugs.
+//!
+//! What was appended, and what was said of it, is kept outside of the log, in a [`ledger`]; an
+//! [`audit`] compares a log that was opened again with it:
+//!
+//! 1. Each acknowledged record is there: at the same offset, with the same bytes.
+//! 2. Nothing is there that was not sent, or that was refused.
+//! 3. Batches are whole, in the order of the calls, and offsets grow and are never given twice.
+//! 4. Positions are those that were acknowledged last, or later ones; sealed topics stay sealed.
+
+mod audit;
+mod ledger;
+mod payload;
+pub(crate) mod power_cuts;
+mod scene;
+mod steps;
+
+/// Returns a fault from the function around it unless a promise is kept.
+macro_rules! require {
+    ($kept:expr, $($words:tt)+) => {
+        if !$kept {
+            return Err(format!($($words)+).into());
+        }
+    };
+}
+use require;

@@ -1,0 +1,99 @@
+//! Campaign: a simulated machine crashes, and the log on it keeps its promises.
+
+use levada_testkit::vfs::{Fault as Faulty, Fired};
+
+use super::{
+    require,
+    scene::{Plant, Scene, Shown},
+};
+use crate::campaign::{Campaign, Cases, Fault};
+
+/// Things done in one case, beyond its restarts.
+const ACTS: u32 = 250;
+/// Cases after which each fault must have fired: each does in one case of ten or more.
+const ENOUGH: u64 = 300;
+
+/// The campaign.
+pub(crate) const POWER_CUTS: Campaign = Campaign {
+    name: "power-cuts",
+    about: "Crashes, power cuts, full disks, failed syncs and rot under a log in a simulated machine.",
+    full: 100_000,
+    ci: 500,
+    weight: 3,
+    start: || Ok(Box::new(PowerCuts::default())),
+};
+
+/// What the cases so far have shown.
+#[derive(Debug, Default)]
+struct PowerCuts {
+    cases: u64,
+    shown: Shown,
+}
+
+impl Cases for PowerCuts {
+    fn run(&mut self, number: u64) -> Result<(), Fault> {
+        let (shown, _) = play(number, Plant::None)?;
+        self.cases += 1;
+        self.shown += shown;
+        Ok(())
+    }
+
+    fn summary(&self) -> Vec<String> {
+        let Shown {
+            fired,
+            acknowledged,
+            restarts,
+            crashes_in_recovery,
+            torn_commits,
+            dead_logs,
+            takeovers,
+            damages,
+            damages_noticed,
+        } = &self.shown;
+        vec![
+            format!("{acknowledged} records acknowledged, {restarts} restarts"),
+            format!("{crashes_in_recovery} recoveries broken off, {torn_commits} torn commits"),
+            format!("{dead_logs} logs dead after a failure, {takeovers} folders taken over"),
+            format!("{damages} places damaged, of which {damages_noticed} were found"),
+            format!("fired: {}", counts(*fired)),
+        ]
+    }
+
+    fn judge(&self) -> Result<(), Fault> {
+        let fired = self.shown.fired;
+        let silent = Faulty::ALL.iter().find(|fault| fired[**fault] == 0);
+        match silent {
+            Some(fault) if self.cases >= ENOUGH => Err(format!("no {fault} in any case").into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Plays the scene of a seed to its end; what was shown, and the hash of all that happened.
+pub(crate) fn play(seed: u64, plant: Plant) -> Result<(Shown, u64), Fault> {
+    let mut scene = Scene::new(seed, plant)?;
+    for act in 0..ACTS {
+        scene.act().map_err(|fault| format!("act {act}: {fault}"))?;
+    }
+    scene.finish()
+}
+
+fn counts(fired: Fired) -> String {
+    let count = |fault: &Faulty| format!("{fault} {}", fired[*fault]);
+    Faulty::ALL.iter().map(count).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_seed_gives_the_same_trace() {
+        for seed in 0..5 {
+            let trace = |seed| play(seed, Plant::None).map(|(_, trace)| trace);
+            let first = trace(seed).unwrap();
+            assert_eq!(trace(seed).unwrap(), first, "seed {seed}");
+            assert_ne!(trace(seed + 1).unwrap(), first, "seed {seed}");
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! A log on a faulty file system, and a seed that decides what is done to both.
+
+mod asked;
+mod damage;
+mod life;
+mod restart;
+mod takeover;
+
+use std::sync::Arc;
+
+use levada_core::{Rng, Seed};
+use levada_log::{Batch, Log, TopicOptions, vfs::Vfs};
+use levada_testkit::{
+    TestClock,
+    vfs::{Fault as Faulty, FaultyFs, Fired, NoDirSync, SkipFsync, When},
+};
+
+use super::{
+    ledger::{Fate, Ledger, TopicLedger},
+    payload::Tag,
+    require,
+};
+use crate::campaign::Fault;
+use asked::Asked;
+use life::Life;
+pub(crate) use restart::Ending;
+
+/// Where the data folder is. None of the folders above it is there at first.
+const FOLDER: &str = "/srv/levada/data";
+/// Topics are created until there are so many.
+const MOST_TOPICS: usize = 5;
+/// Calls that may wait at one time.
+const MOST_ASKED: usize = 40;
+
+/// A bug that the file system can plant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Plant {
+    /// None.
+    #[default]
+    None,
+    /// Files are not synced.
+    SkipFsync,
+    /// Folders are not synced.
+    NoDirSync,
+}
+
+/// What scenes have shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Shown {
+    pub(crate) fired: Fired,
+    pub(crate) acknowledged: u64,
+    pub(crate) restarts: u64,
+    pub(crate) crashes_in_recovery: u64,
+    pub(crate) torn_commits: u64,
+    pub(crate) dead_logs: u64,
+    pub(crate) takeovers: u64,
+    pub(crate) damages: u64,
+    pub(crate) damages_noticed: u64,
+}
+
+impl std::ops::AddAssign for Shown {
+    fn add_assign(&mut self, other: Self) {
+        self.fired += other.fired;
+        self.acknowledged += other.acknowledged;
+        self.restarts += other.restarts;
+        self.crashes_in_recovery += other.crashes_in_recovery;
+        self.torn_commits += other.torn_commits;
+        self.dead_logs += other.dead_logs;
+        self.takeovers += other.takeovers;
+        self.damages += other.damages;
+        self.damages_noticed += other.damages_noticed;
+    }
+}
+
+/// A log on a faulty file system.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    rng: Rng,
+    seed: Seed,
+    plant: Plant,
+    fs: FaultyFs,
+    clock: TestClock,
+    journal_bytes: u64,
+    segment_bytes: u64,
+    ledger: Ledger,
+    life: Life,
+    shown: Shown,
+}
+
+impl Scene {
+    /// An empty folder, opened.
+    pub(crate) fn new(number: u64, plant: Plant) -> Result<Self, Fault> {
+        let seed = Seed::new(number);
+        let mut rng = seed.rng("operations");
+        let sizes = [4 << 10, 16 << 10, 64 << 10];
+        let mut pick = || sizes[below(&mut rng, sizes.len())];
+        let (journal_bytes, segment_bytes) = (pick(), pick());
+        let mut scene = Self {
+            rng,
+            seed,
+            plant,
+            fs: FaultyFs::new(seed),
+            clock: TestClock::default(),
+            journal_bytes,
+            segment_bytes,
+            ledger: Ledger::default(),
+            life: Life::ended(seed),
+            shown: Shown::default(),
+        };
+        scene.reopen()?;
+        Ok(scene)
+    }
+
+    /// Does one thing.
+    pub(crate) fn act(&mut self) -> Result<(), Fault> {
+        match self.rng.below(200) {
+            0..90 => self.append()?,
+            90..110 => self.work(30)?,
+            110..120 => self.fetch()?,
+            120..132 => self.move_group()?,
+            132..140 => self.create_topic(),
+            140 => self.seal()?,
+            141..150 => {
+                let calls = self.rng.below(60);
+                self.fs.inject(Faulty::Crash, When::After(calls));
+            }
+            150..153 => self.end(Ending::Kill)?,
+            153..156 => self.end(Ending::PowerCut)?,
+            156..160 => self.fail_soon(),
+            160..170 => self.hamper(),
+            170..176 => self.fs.heal(),
+            176..180 => self.close()?,
+            180..182 => self.end(Ending::Drop)?,
+            182..185 => self.takeover()?,
+            185..191 => self.damage()?,
+            _ => self.clock.advance(std::time::Duration::from_millis(7)),
+        }
+        let polls = self.rng.below(8);
+        self.work(polls)
+    }
+
+    /// Ends in order and looks once more; what was shown, and the hash of all that happened.
+    pub(crate) fn finish(mut self) -> Result<(Shown, u64), Fault> {
+        self.fs.heal();
+        self.close()?;
+        self.shown.fired = self.fs.fired();
+        Ok((self.shown, self.fs.trace()))
+    }
+
+    /// Lets the next sync, or one of those after it, fail.
+    fn fail_soon(&mut self) {
+        let fault = [Faulty::SyncFailed, Faulty::DirSyncFailed, Faulty::ReadError];
+        let fault = fault[below(&mut self.rng, 3)];
+        let calls = self.rng.below(8);
+        self.fs.inject(fault, When::After(calls));
+    }
+
+    /// Makes something go wrong that a log must cope with.
+    fn hamper(&mut self) {
+        match self.rng.below(3) {
+            0 => {
+                let room = self.rng.below(3 * self.journal_bytes);
+                self.fs.set_room(Some(room));
+            }
+            1 => self.fs.inject(Faulty::ShortWrite, When::OneIn(3)),
+            _ => self.fs.inject(Faulty::Interrupted, When::OneIn(3)),
+        }
+    }
+
+    fn append(&mut self) -> Result<(), Fault> {
+        for _ in 0..=self.rng.below(3) {
+            let Some((topic, partition)) = self.pick() else {
+                return Ok(());
+            };
+            let most = if self.rng.chance(1, 16) { 60 } else { 6 };
+            let count = u32::try_from(1 + self.rng.below(most))?;
+            self.append_to(topic, partition, count)?;
+        }
+        Ok(())
+    }
+
+    /// Appends a batch of `count` records; the number of the append.
+    fn append_to(&mut self, topic: usize, partition: usize, count: u32) -> Result<usize, Fault> {
+        let (number, batch) = self.batch(topic, partition, count)?;
+        let ticket = self.partition(topic, partition)?.append(batch);
+        self.ask(Asked::Append {
+            topic,
+            partition,
+            number,
+            ticket,
+        })?;
+        Ok(number)
+    }
+
+    /// The next batch for a partition, and its number.
+    fn batch(
+        &mut self,
+        topic: usize,
+        partition: usize,
+        count: u32,
+    ) -> Result<(usize, Batch), Fault> {
+        let ledger = &mut self.ledger.topics[topic].partitions[partition];
+        let number = ledger.attempt(count, self.life.number);
+        let tag = Tag {
+            topic: u32::try_from(topic)?,
+            partition: u32::try_from(partition)?,
+            attempt: number as u64,
+            index: 0,
+            count,
+        };
+        Ok((number, tag.batch()?))
+    }
+
+    fn create_topic(&mut self) {
+        if self.ledger.topics.len() >= MOST_TOPICS {
+            return;
+        }
+        let topic = self.ledger.topics.len();
+        let partitions = 1 + below(&mut self.rng, 3);
+        self.ledger.topics.push(TopicLedger::new(topic, partitions));
+        let options = TopicOptions::new().partitions(u32::try_from(partitions).unwrap_or(1));
+        let name = &self.ledger.topics[topic].name;
+        let ticket = self.life.log().create_topic(name, options);
+        self.life.asked.push(Asked::Create { topic, ticket });
+    }
+
+    fn seal(&mut self) -> Result<(), Fault> {
+        let Some((topic, _)) = self.pick() else {
+            return Ok(());
+        };
+        let ledger = &mut self.ledger.topics[topic];
+        if ledger.sealed == Fate::Refused {
+            ledger.sealed = Fate::Unknown;
+        }
+        let ticket = self.life.log().topic(&ledger.name)?.seal();
+        self.ask(Asked::Seal { topic, ticket })
+    }
+
+    fn move_group(&mut self) -> Result<(), Fault> {
+        let Some((topic, partition)) = self.pick() else {
+            return Ok(());
+        };
+        let group = below(&mut self.rng, 2);
+        let (place, seat) = (self.partition(topic, partition)?, (group, topic, partition));
+        let position = self.rng.below(place.visible_end() + 1);
+        self.ledger
+            .positions
+            .entry(seat)
+            .or_default()
+            .unknown
+            .push(position);
+        let group = self.life.log().group(&format!("group-{group}"))?;
+        let ticket = group.commit(&[(&place, position)]);
+        self.ask(Asked::Move {
+            seat,
+            position,
+            ticket,
+        })
+    }
+
+    fn fetch(&mut self) -> Result<(), Fault> {
+        let Some((topic, partition)) = self.pick() else {
+            return Ok(());
+        };
+        let place = self.partition(topic, partition)?;
+        let from = self.rng.below(place.visible_end() + 1);
+        let ticket = place.fetch(from, below(&mut self.rng, 20_000));
+        self.ask(Asked::Fetch {
+            topic,
+            partition,
+            from,
+            ticket,
+        })
+    }
+
+    /// A partition of a topic that is there.
+    fn pick(&mut self) -> Option<(usize, usize)> {
+        let topics = self.ledger.topics.iter().enumerate();
+        let there = topics.filter(|(_, topic)| topic.fate == Fate::Acknowledged);
+        let there: Vec<usize> = there.map(|(at, _)| at).collect();
+        if there.is_empty() {
+            self.create_topic();
+            return None;
+        }
+        let topic = there[below(&mut self.rng, there.len())];
+        let partitions = self.ledger.topics[topic].partitions.len();
+        Some((topic, below(&mut self.rng, partitions)))
+    }
+
+    fn partition(&self, topic: usize, partition: usize) -> Result<levada_log::Partition, Fault> {
+        let topic = self.life.log().topic(&self.ledger.topics[topic].name)?;
+        Ok(topic.partition(u32::try_from(partition)?)?)
+    }
+
+    /// The file system as the log sees it, with the bug that is planted.
+    fn vfs(&self) -> Arc<dyn Vfs> {
+        match self.plant {
+            Plant::None => Arc::new(self.fs.clone()),
+            Plant::SkipFsync => Arc::new(SkipFsync(self.fs.clone())),
+            Plant::NoDirSync => Arc::new(NoDirSync(self.fs.clone())),
+        }
+    }
+
+    fn options(&self) -> levada_log::Options {
+        Log::options()
+            .vfs(self.vfs())
+            .clock(Arc::new(self.clock.clone()))
+            .seed(self.seed)
+            .journal_bytes(self.journal_bytes)
+            .segment_bytes(self.segment_bytes)
+    }
+}
+
+fn below(rng: &mut Rng, bound: usize) -> usize {
+    usize::try_from(rng.below(bound as u64)).expect("it is below a usize")
+}

@@ -1,0 +1,36 @@
+//! Runs the campaigns: long searches for broken promises, a share of which each commit pays for.
+//!
+//! `cargo campaign` runs the count that continuous integration asks for, `--seconds` as much of it
+//! as fits, `--full` the count that the documentation names. Every case has a number, so that
+//! `--only NAME --from N` goes on where a run stopped and `--count 1` repeats a single failure.
+
+mod campaign;
+mod log;
+mod runner;
+mod schedule;
+
+use std::{io, process::ExitCode};
+
+use clap::Parser;
+use levada_core::SystemClock;
+
+use crate::{campaign::Campaign, runner::Options};
+
+/// All campaigns, in the order in which they run.
+const CAMPAIGNS: &[Campaign] = &[log::power_cuts::POWER_CUTS];
+
+#[expect(
+    clippy::print_stderr,
+    reason = "a command says on stderr why it did not run"
+)]
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match runner::run(CAMPAIGNS, &options, &SystemClock::new(), &mut io::stdout()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Lag and counts are what a test counts itself, on a clock that it moves.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use levada::{Topic, prelude::*, sink::Collected};
+use levada_testkit::{TestBench, TestRun};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn write(bench: &TestBench, topic: &Topic<u32>, count: u32) {
+    let writing = bench.levada().pipeline("writing");
+    writing
+        .source(iter((0..count).collect::<Vec<_>>()))
+        .sink(to_topic(topic));
+    let mut run = bench.start(writing).unwrap();
+    run.until_idle();
+    assert!(matches!(run.result(), Some(Ok(()))));
+}
+
+/// Position, lag in records, lag in seconds.
+fn lag(run: &TestRun) -> (u64, u64, f64) {
+    let lags = run.lag();
+    assert_eq!(lags.len(), 1);
+    (lags[0].position, lags[0].records, lags[0].seconds)
+}
+
+#[expect(clippy::float_cmp, reason = "whole seconds of a test clock are exact")]
+#[test]
+fn a_stalled_group_lags_by_what_was_appended_and_by_the_age_of_the_oldest() {
+    let bench = TestBench::new();
+    let numbers = bench
+        .levada()
+        .topic::<u32>("numbers")
+        .partitions(1)
+        .create()
+        .unwrap();
+    let clock = bench.clock().clone();
+    let done = Collected::new();
+    let pipeline = bench.levada().pipeline("slow");
+    pipeline
+        .source(topic(&numbers))
+        .map_async("wait", Calls::at_most(1), move |n| {
+            let pause = clock.sleep(10 * SECOND);
+            async move {
+                pause.await;
+                n
+            }
+        })
+        .sink(collect(&done));
+    let mut run = bench.start(pipeline).unwrap();
+    run.advance(SECOND);
+    assert_eq!(lag(&run), (0, 0, 0.0), "nothing was appended");
+
+    write(&bench, &numbers, 3);
+    run.advance(SECOND);
+    assert_eq!(lag(&run), (0, 3, 1.0), "read, and not done");
+    run.advance(8 * SECOND);
+    assert_eq!(lag(&run), (0, 3, 9.0));
+
+    write(&bench, &numbers, 2);
+    run.advance(2 * SECOND); // The first call is done 10 s after it began.
+    assert_eq!(done.len(), 1);
+    assert_eq!(
+        lag(&run),
+        (1, 4, 11.0),
+        "the oldest is the second record of the first batch"
+    );
+
+    for _ in 0..40 {
+        run.advance(SECOND);
+    }
+    assert_eq!(done.take(), [0, 1, 2, 0, 1]);
+    assert_eq!(lag(&run), (5, 0, 0.0), "caught up");
+    let counts = &run.running().progress().operators()[0].counts;
+    assert_eq!(counts.records_in.load(Ordering::Relaxed), 5);
+}
+
+#[test]
+fn a_group_without_state_goes_on_at_the_lowest_record_that_was_not_done() {
+    let bench = TestBench::new();
+    let numbers = bench
+        .levada()
+        .topic::<u32>("numbers")
+        .partitions(1)
+        .create()
+        .unwrap();
+    write(&bench, &numbers, 10);
+    let done = Collected::new();
+    let draw = || {
+        let (clock, pipeline) = (bench.clock().clone(), bench.levada().pipeline("slow"));
+        pipeline
+            .source(topic(&numbers))
+            .map_async("wait", Calls::at_most(4).unordered(), move |n: u32| {
+                // The third takes for ever; the others a second.
+                let pause = clock.sleep(if n == 2 { 1000 * SECOND } else { SECOND });
+                async move {
+                    pause.await;
+                    n
+                }
+            })
+            .sink(collect(&done));
+        bench.start(pipeline).unwrap()
+    };
+    let mut first = draw();
+    for _ in 0..4 {
+        first.advance(SECOND);
+    }
+    assert_eq!(done.take_sorted(), [0, 1, 3, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(lag(&first), (2, 8, 4.0));
+
+    let mut second = draw();
+    second.until_idle();
+    for _ in 0..4 {
+        second.advance(SECOND);
+    }
+    assert_eq!(
+        done.take_sorted(),
+        [3, 4, 5, 6, 7, 8, 9],
+        "from the third on"
+    );
+}

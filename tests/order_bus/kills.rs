@@ -1,0 +1,77 @@
+//! The process is killed or told to stop: nothing is lost, nothing comes twice, answers stay true.
+
+use std::time::Duration;
+
+use super::{
+    assert_answers, generated, golden_answers, program::Bus, reference_answers, rows_in_topic,
+};
+use crate::orders::real_data;
+
+/// The lines of December.
+const ROWS: u64 = 42_481;
+
+#[test]
+fn killed_at_each_quarter_it_goes_on_and_every_row_is_there_once() {
+    let Some(data) = real_data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let input = data.join("online_retail_2010-12.csv.gz");
+    let input = input.to_str().unwrap();
+    let args = ["--input", input, "--rate", "4000", "--work", "0"];
+    for quarter in 1..=3 {
+        let mut bus = Bus::start(folder.path(), &args);
+        bus.until_sent(ROWS * quarter / 4);
+        bus.kill();
+    }
+    let ended = Bus::start(folder.path(), &args).wait();
+    ended.assert_success();
+    assert!(ended.has_said("read it again from offset 0"), "{ended:#?}");
+    assert_eq!(
+        rows_in_topic(&folder.path().join("data")),
+        (0..ROWS).collect::<Vec<_>>()
+    );
+    assert_answers(
+        &folder.path().join("results"),
+        &golden_answers(&data),
+        "killed",
+    );
+}
+
+#[test]
+fn told_to_stop_it_ends_in_five_seconds_and_the_next_start_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--records", "6000", "--rate", "1000"];
+    let mut bus = Bus::start(folder.path(), &args);
+    bus.until_sent(1_500);
+    bus.terminate();
+    // Each line of progress would begin a new wait, but there is at most one a second, and the
+    // groups alone would need longer: the audit takes 50 ms for each line of an invoice.
+    bus.wait_for(Duration::from_secs(5)).assert_success();
+    assert!(!folder.path().join("results/fraud_audit.csv").exists());
+
+    let held = rows_in_topic(&folder.path().join("data"));
+    assert!((1_500..6_000).contains(&held.len()), "{} rows", held.len());
+    Bus::start(
+        folder.path(),
+        &["--records", "6000", "--rate", "0", "--work", "0"],
+    )
+    .wait()
+    .assert_success();
+    let rows = rows_in_topic(&folder.path().join("data"));
+    assert_eq!(rows, (0..6_000).collect::<Vec<_>>());
+    let expected = reference_answers(&generated(1, 6_000));
+    assert_answers(&folder.path().join("results"), &expected, "stopped");
+}
+
+#[test]
+fn finished_input_gives_its_results_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--records", "2000", "--rate", "0", "--work", "0"];
+    let expected = reference_answers(&generated(1, 2_000));
+    for told in ["first", "again"] {
+        Bus::start(folder.path(), &args).wait().assert_success();
+        let results = folder.path().join("results");
+        assert_answers(&results, &expected, told);
+        std::fs::remove_dir_all(results).unwrap();
+    }
+    assert_eq!(rows_in_topic(&folder.path().join("data")).len(), 2_000);
+}
