@@ -119,3 +119,30 @@ fn a_group_without_state_goes_on_at_the_lowest_record_that_was_not_done() {
         "from the third on"
     );
 }
+
+#[test]
+fn a_pipeline_whose_input_has_ended_stops_before_its_calls_are_done() {
+    let bench = TestBench::new();
+    let clock = bench.clock().clone();
+    let done = Collected::new();
+    let pipeline = bench.levada().pipeline("slow");
+    pipeline
+        .source(iter(0..10_u32))
+        .map_async("wait", Calls::at_most(2), move |n| {
+            let pause = clock.sleep(100 * SECOND);
+            async move {
+                pause.await;
+                n
+            }
+        })
+        .sink(collect(&done));
+    let mut run = bench.start(pipeline).unwrap();
+    run.advance(SECOND);
+    run.tell(levada_core::coordinator::Ending::Stop);
+    run.until_idle();
+    assert!(
+        matches!(run.result(), Some(Ok(()))),
+        "it waits for its calls"
+    );
+    assert!(done.is_empty());
+}

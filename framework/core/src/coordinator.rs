@@ -22,7 +22,7 @@ pub enum Ending {
 /// What the coordinator wants done.
 #[derive(Debug)]
 pub enum Effect {
-    /// Tell every source to cut here.
+    /// Tell every task to cut here: sources do, and those whose inputs have all ended.
     Inject(Barrier),
     /// Tell every source to end.
     Drain,

@@ -30,7 +30,8 @@ use crate::{
 /// What a coordinator tells a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// To a source: cut here.
+    /// Cut here. A source does so at once; another task when every input has ended, and otherwise
+    /// the barrier comes to it on its inputs.
     Barrier(Barrier),
     /// To a source: end, as if there were no more input.
     Drain,
@@ -151,8 +152,12 @@ pub struct Task {
     clock: Arc<dyn Clock>,
     commands: CommandPort,
     reports: ReportPort,
-    /// The barrier that has come on some input, or from the coordinator.
+    /// The barrier that has come on some input, or that no input is left to bring.
     barrier: Option<Barrier>,
+    /// The barrier that the coordinator has announced.
+    announced: Option<Barrier>,
+    /// The last checkpoint whose barrier it has passed.
+    passed: u64,
     /// Records in the next step: about one turn's worth.
     budget: u32,
     deadline: Option<Timestamp>,
@@ -190,6 +195,8 @@ impl Task {
             commands,
             reports,
             barrier: None,
+            announced: None,
+            passed: 0,
             budget: FIRST_BUDGET,
             deadline: None,
             done: false,
@@ -273,7 +280,7 @@ impl Task {
     fn obey(&mut self, cx: &Context<'_>) -> Option<Turn> {
         while let Some(command) = self.commands.take(cx) {
             match command {
-                Command::Barrier(barrier) => self.barrier = Some(barrier),
+                Command::Barrier(barrier) => self.announced = Some(barrier),
                 Command::Drain => self.stage.ended(0),
                 Command::Abort => return Some(self.finish(Report::Aborted)),
             }
@@ -283,6 +290,17 @@ impl Task {
 
     /// Passes the barrier on if it has come on every input that has not ended.
     fn pass_barrier(&mut self, cx: &mut Context<'_>) -> Option<Turn> {
+        if self
+            .inputs
+            .iter()
+            .all(|input| input.state == InputState::Ended)
+        {
+            let announced = self.announced.take();
+            self.barrier = self
+                .barrier
+                .or(announced)
+                .filter(|b| b.checkpoint > self.passed);
+        }
         let barrier = self.barrier?;
         if self
             .inputs
@@ -295,6 +313,7 @@ impl Task {
             return Some(Turn::Sleep(None));
         }
         self.barrier = None;
+        self.passed = barrier.checkpoint;
         // The edges open again, and are looked at in this same turn.
         for input in self
             .inputs

@@ -173,15 +173,18 @@ impl Conductor {
     fn act(&mut self, effects: impl IntoIterator<Item = Effect>) {
         for effect in effects {
             match effect {
-                Effect::Inject(barrier) => self.tell_sources(Command::Barrier(barrier)),
+                Effect::Inject(barrier) => self.tell_all(Command::Barrier(barrier)),
                 Effect::Drain => self.tell_sources(Command::Drain),
-                Effect::Abort => self
-                    .commands
-                    .iter()
-                    .for_each(|port| port.tell(Command::Abort)),
+                Effect::Abort => self.tell_all(Command::Abort),
                 Effect::Completed(positions) => self.completed(&positions),
                 Effect::Done(outcome) => self.outcome = Some(self.result(outcome)),
             }
+        }
+    }
+
+    fn tell_all(&self, command: Command) {
+        for port in &self.commands {
+            port.tell(command);
         }
     }
 

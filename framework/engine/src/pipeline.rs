@@ -287,7 +287,8 @@ impl Running {
         &self.progress
     }
 
-    pub(crate) fn tell(&self, ending: Ending) {
+    /// Tells it to come to its end, and returns at once.
+    pub fn tell(&self, ending: Ending) {
         self.baton.wish(ending);
     }
 

@@ -16,6 +16,7 @@ use std::{
 use futures::{FutureExt as _, future::BoxFuture};
 use levada_core::{
     Clock, Seed, Spawner, Timestamp,
+    coordinator::Ending,
     task::{Task, Turn},
 };
 use levada_engine::{
@@ -183,6 +184,11 @@ impl TestRun {
     /// How the pipeline ended, once it has.
     pub fn result(&mut self) -> Option<Result<(), Error>> {
         self.result.take()
+    }
+
+    /// Tells it to come to its end; turns follow with [`until_idle`](Self::until_idle).
+    pub fn tell(&self, ending: Ending) {
+        self.running.tell(ending);
     }
 
     /// How far behind its groups are.
