@@ -31,13 +31,16 @@ pub struct Bid {
 /// How many bids the pool holds.
 pub const POOL: u64 = 1_000_000;
 
+#[expect(
+    clippy::redundant_clone,
+    reason = "the strings of the clone lie in the order in which they are read"
+)]
 static BIDS: LazyLock<Vec<Bid>> = LazyLock::new(|| {
     let made: Vec<Bid> = EventGenerator::new(NexmarkConfig::default())
         .with_type_filter(EventType::Bid)
         .filter_map(bid)
         .take(usize::try_from(POOL).expect("a pool fits into memory"))
         .collect();
-    // Cloned once more, so that the strings lie in the order in which they will be read.
     made.clone()
 });
 
@@ -70,10 +73,6 @@ pub fn auction_at(pool: &[Bid], i: u64) -> u64 {
 }
 
 #[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a place in the pool is below a million"
-)]
 fn place(i: u64) -> usize {
     (i % POOL) as usize
 }

@@ -24,7 +24,7 @@ fn events() -> Vec<(u32, i64, String)> {
 }
 
 /// Everything in one: two outputs, event time, state, timers of both kinds, two levels of keys.
-fn draw(levada: &Levada, out: &Topic<String>) -> levada::Pipeline {
+fn draw(levada: &Levada, out: &Topic<String>) -> Pipeline {
     let pipeline = levada.pipeline("contract");
     let (parsed, broken) = pipeline
         .source(iter(events()))
@@ -188,4 +188,35 @@ fn a_batch_of_calls_keeps_filling_until_its_slot_is_free() {
     assert_eq!(sizes.take(), [100]);
     run.advance(Duration::from_millis(200));
     assert_eq!(sizes.take(), [400]);
+}
+
+#[test]
+fn a_processing_timer_fires_on_time_in_a_stage_that_never_runs_dry() {
+    let bench = TestBench::with(|builder| {
+        builder.arbiters(1).chunk_limits(ChunkLimits {
+            records: 10,
+            ..ChunkLimits::default()
+        })
+    });
+    let clock = bench.clock().clone();
+    let batches = Collected::new();
+    let pipeline = bench.levada().pipeline("busy");
+    pipeline
+        .source(iter(0..10_000_u32))
+        // Each record takes a millisecond of the test's clock, and more are always waiting.
+        .map(move |n| {
+            clock.advance(Duration::from_millis(1));
+            n
+        })
+        .batch(1_000_000, Duration::from_millis(100))
+        .sink(collect(&batches));
+    let mut run = bench.start(pipeline).unwrap();
+    run.until_idle();
+    let sizes: Vec<usize> = batches
+        .take()
+        .into_iter()
+        .map(|batch| batch.len())
+        .collect();
+    assert_eq!(sizes.iter().sum::<usize>(), 10_000);
+    assert!(sizes.len() > 50, "{} batches", sizes.len());
 }

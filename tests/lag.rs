@@ -24,7 +24,6 @@ fn lag(run: &TestRun) -> (u64, u64, f64) {
     (lags[0].position, lags[0].records, lags[0].seconds)
 }
 
-#[expect(clippy::float_cmp, reason = "whole seconds of a test clock are exact")]
 #[test]
 fn a_stalled_group_lags_by_what_was_appended_and_by_the_age_of_the_oldest() {
     let bench = TestBench::new();

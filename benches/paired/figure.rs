@@ -56,7 +56,7 @@ pub(super) fn measure(workload: &Workload, events: u64) -> Result<Figure, BoxErr
     Ok(Figure {
         allocator: ALLOCATOR_NAME.to_owned(),
         events,
-        seconds: (clock.elapsed() - begun).as_secs_f64(),
+        seconds: clock.elapsed().saturating_sub(begun).as_secs_f64(),
         cpu_seconds: cpu_seconds() - cpu,
         before_mb,
         peak_mb: status_mb("VmHWM:"),

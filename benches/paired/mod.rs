@@ -136,18 +136,16 @@ pub fn main(scratch: &str, workloads: &[Workload]) -> ExitCode {
 
 fn start(scratch: &Path, workloads: &[Workload]) -> Result<ExitCode, BoxError> {
     let arguments = Arguments::parse(std::env::args().skip(1))?;
-    let chosen = workloads
+    let mut chosen = workloads
         .iter()
         .filter(|workload| arguments.wants(workload.name));
     match &arguments.mode {
         Mode::Child { events } => {
-            chosen
-                .map(|workload| child(workload, *events))
-                .collect::<Result<(), _>>()?;
+            chosen.try_for_each(|workload| child(workload, *events))?;
             Ok(ExitCode::SUCCESS)
         }
         Mode::Smoke => {
-            chosen.map(smoke).collect::<Result<(), _>>()?;
+            chosen.try_for_each(smoke)?;
             Ok(ExitCode::SUCCESS)
         }
         Mode::Measure { peers } => {

@@ -31,7 +31,10 @@ pub enum BusError {
     #[error(transparent)]
     Pipeline(#[from] Error),
     /// The results have nowhere to go.
-    #[error("results folder {} cannot be made ({source}): choose another with --results", .path.display())]
+    #[error(
+        "results folder {} cannot be made ({source}): choose another with --results",
+        .path.display()
+    )]
     Results {
         /// The folder.
         path: PathBuf,

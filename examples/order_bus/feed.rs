@@ -3,20 +3,18 @@
 use std::{
     fmt,
     path::PathBuf,
-    pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use futures::{FutureExt as _, future::BoxFuture};
 use levada::source::{Handover, Offer};
-use levada::{BoxError, Clock, Intake, Read, Seed, Source, SourceContext, SplitReader};
+use levada::{BoxError, Intake, Read, Seed, Source, SourceContext, SplitReader};
 
-use crate::{Generator, Held, Identity, InputError, Orders, Row};
+use crate::{Generator, Held, Identity, InputError, Orders, Row, pace::Pace};
 
 /// Where order lines come from.
 ///
@@ -238,7 +236,7 @@ impl SplitReader<Row> for FeedReader {
         };
         let read = ready!(self.rows.poll_read(cx, limit, intake))?;
         if let Some(pace) = &mut self.pace {
-            pace.given += intake.len() as u64;
+            pace.gave(intake.len());
         }
         let failure = (read == Read::End).then(|| lock(&self.failure).take());
         let Some(failure) = failure.flatten() else {
@@ -258,43 +256,6 @@ impl Failure {
         match self.held.until(self.count).await {
             Ok(()) => self.error,
             Err(error) => error.into(),
-        }
-    }
-}
-
-/// So many rows a second, counted from the first look.
-struct Pace {
-    rate: u64,
-    clock: Arc<dyn Clock>,
-    start: Duration,
-    given: u64,
-    sleep: Pin<Box<tokio::time::Sleep>>,
-}
-
-impl Pace {
-    fn new(rate: u32, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            rate: rate.into(),
-            start: clock.elapsed(),
-            clock,
-            given: 0,
-            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
-        }
-    }
-
-    /// How many rows are due; at least one when it is `Ready`.
-    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
-        loop {
-            let spent = self.clock.elapsed().saturating_sub(self.start);
-            let due = spent.as_micros() * u128::from(self.rate) / 1_000_000;
-            let due = due.saturating_sub(u128::from(self.given));
-            if due > 0 {
-                return Poll::Ready(usize::try_from(due).unwrap_or(usize::MAX));
-            }
-            let next = Duration::from_micros((self.given + 1) * 1_000_000 / self.rate);
-            let wait = next.saturating_sub(spent).max(Duration::from_millis(1));
-            self.sleep.set(tokio::time::sleep(wait));
-            ready!(self.sleep.as_mut().poll(cx));
         }
     }
 }

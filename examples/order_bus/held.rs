@@ -157,3 +157,73 @@ fn not_ours(topic: &str, partition: usize, offset: u64) -> BackendError {
     );
     BackendError::Failed(reason.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt as _, executor::block_on};
+    use levada::{
+        Levada,
+        core::backend::{Batch, NewRecord},
+    };
+
+    use super::*;
+
+    fn topic() -> Arc<dyn Topic> {
+        let levada = Levada::in_memory();
+        let topic = levada.topic::<String>("orders").partitions(2).create();
+        Arc::clone(topic.unwrap().raw())
+    }
+
+    fn append(topic: &Arc<dyn Topic>, partition: u32, headers: &[(&str, &[u8])]) {
+        let mut batch = Batch::default();
+        batch.push(NewRecord {
+            key: None,
+            value: b"line",
+            event_time: levada::Timestamp::MIN,
+            headers,
+        });
+        block_on(topic.partition(partition).append(batch)).unwrap();
+    }
+
+    fn append_row(topic: &Arc<dyn Topic>, partition: u32, row: u64) {
+        append(topic, partition, &[(ROW_HEADER, &row.to_be_bytes())]);
+    }
+
+    #[test]
+    fn rows_of_all_partitions_are_held_in_whatever_order() {
+        let topic = topic();
+        for (partition, row) in [(0, 7), (1, 2), (0, 3)] {
+            append_row(&topic, partition, row);
+        }
+        let held = block_on(Held::by(&topic)).unwrap();
+        assert_eq!(held.count(), 3);
+        let rows: Vec<u64> = (0..10).filter(|row| held.contains(*row)).collect();
+        assert_eq!(rows, [2, 3, 7]);
+    }
+
+    #[test]
+    fn it_waits_for_rows_that_are_on_their_way() {
+        let topic = topic();
+        append_row(&topic, 0, 0);
+        let mut held = block_on(Held::by(&topic)).unwrap();
+        assert!(held.until(1).now_or_never().is_some());
+        assert!(held.until(2).now_or_never().is_none());
+        append_row(&topic, 1, 1);
+        block_on(held.until(2)).unwrap();
+        block_on(topic.seal()).unwrap();
+        let refused = block_on(held.until(3)).unwrap_err().to_string();
+        assert_eq!(refused, "topic `orders` was sealed before all was in it");
+    }
+
+    #[test]
+    fn a_record_that_the_order_bus_did_not_write_is_named() {
+        for headers in [&[][..], &[(ROW_HEADER, &b"seven"[..])]] {
+            let topic = topic();
+            append_row(&topic, 1, 0);
+            append(&topic, 1, headers);
+            let refused = block_on(Held::by(&topic)).unwrap_err().to_string();
+            let said = "record 1 in partition 1 of topic `orders` has no row number";
+            assert!(refused.starts_with(said), "{refused}");
+        }
+    }
+}

@@ -25,6 +25,7 @@ mod input;
 mod lines;
 mod money;
 mod order;
+mod pace;
 mod progress;
 mod row;
 mod service;

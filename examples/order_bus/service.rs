@@ -40,12 +40,15 @@ impl Service {
     }
 
     /// Calls the service with what holds so many records, and gives it back afterwards.
-    pub async fn serve<T>(self, request: T, records: usize) -> T {
-        if !self.wait.is_zero() {
-            tokio::time::sleep(self.wait).await;
+    pub fn serve<T>(&self, request: T, records: usize) -> impl Future<Output = T> + use<T> {
+        let (wait, served) = (self.wait, Arc::clone(&self.served));
+        async move {
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
+            served.fetch_add(records as u64, Ordering::Relaxed);
+            request
         }
-        self.served.fetch_add(records as u64, Ordering::Relaxed);
-        request
     }
 
     /// How many records it has served since the process started.

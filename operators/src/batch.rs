@@ -89,12 +89,12 @@ impl<T: Data, K: Key> Operator<T, K> for Batching<T> {
         let held = cx.push(&self.held, value);
         if held == 1 && self.max > 1 {
             cx.set_timer(Timer::processing(cx.now() + self.wait));
-            // The end of the input: what is left then leaves with it.
+            // The end of the input: what is left then leaves with it. It is never cleared, since
+            // setting it again costs nothing; on a keyed stream each key keeps this one timer.
             cx.set_timer(Timer::event(Timestamp::MAX));
         }
         if held >= self.max {
             cx.clear_timer(Time::Processing, 0);
-            cx.clear_timer(Time::Event, 0);
             out.emit(cx.take(&self.held));
         }
         Ok(())
@@ -106,9 +106,10 @@ impl<T: Data, K: Key> Operator<T, K> for Batching<T> {
         cx: &mut Context<'_, K>,
         out: &mut impl Emit<Vec<T>>,
     ) -> Result<(), Fault> {
-        cx.clear_timer(Time::Processing, 0);
-        cx.clear_timer(Time::Event, 0);
-        out.emit(cx.take(&self.held));
+        let held = cx.take(&self.held);
+        if !held.is_empty() {
+            out.emit(held);
+        }
         Ok(())
     }
 }

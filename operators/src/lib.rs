@@ -3,6 +3,7 @@
 //! | operator | in | does |
 //! |---|---|---|
 //! | [`map`](Map::map) | `map` | puts out one value for each record |
+//! | [`map_with`](Map::map_with) | `map` | the same, with something that each copy owns |
 //! | [`filter`](Filter::filter) | `filter` | lets some records through |
 //! | [`flat_map`](FlatMap::flat_map) | `flat_map` | puts out any number of values for each record |
 //! | [`try_map`](TryMap::try_map) | `try_map` | maps, and gives what failed as a second stream |
@@ -10,12 +11,13 @@
 //! | [`fork`](Fork::fork) | `fork` | sends each record to both of two streams |
 //! | [`batch`](Batch::batch) | `batch` | groups records by count or time |
 //! | [`map_async`](levada_core::Stream::map_async) | core | makes an async call for each record |
-//! | [`batch_async`](levada_core::Stream::batch_async) | core | makes an async call for many records |
+//! | [`batch_async`](levada_core::Stream::batch_async) | core | makes a call for many records |
 //! | [`count`](Count::count) | `count` | counts per key |
 //! | [`fold`](Fold::fold) | `fold` | folds the records of each key into one value |
-//! | [`at_end`](EmitWhen::at_end), [`every`](EmitWhen::every) | `when` | puts off what `count` and `fold` put out |
+//! | [`at_end`](EmitWhen::at_end) | `when` | lets `count` and `fold` speak at the end only |
+//! | [`every`](EmitWhen::every) | `when` | lets `count` and `fold` speak every so often |
 //! | [`dedup`](Dedup::dedup) | `dedup` | drops repeats within a span of event time |
-//! | [`join_latest`](JoinLatest::join_latest) | `join_latest` | joins with the latest of the other side |
+//! | [`join_latest`](JoinLatest::join_latest) | `join_latest` | joins with the latest of another |
 //!
 //! | source | in | reads |
 //! |---|---|---|
@@ -53,7 +55,7 @@ pub use self::{
         Count, Counting, Dedup, Deduplicating, Either, EmitWhen, Every, Fold, Folding, Gathers,
         JoinLatest, Joined, Joining, When,
     },
-    map::{Map, Mapping},
+    map::{Map, Mapping, MappingWith},
     split::{Split, Splitting},
     try_map::{DeadLetter, TryMap, TryMapping},
 };

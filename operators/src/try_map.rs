@@ -15,6 +15,8 @@ pub struct DeadLetter<T> {
     pub error: String,
     /// How often it was tried.
     pub attempts: u32,
+    /// The operator that gave it up, by its name within the pipeline.
+    pub operator: String,
 }
 
 /// Adds [`try_map`](Self::try_map) to streams.
@@ -66,6 +68,7 @@ pub trait TryMap: Dataflow {
             TryMapping {
                 f,
                 failed: failed.clone(),
+                name: String::new(),
             },
         );
         let failures = mapped.side(&failed);
@@ -80,6 +83,8 @@ impl<D: Dataflow> TryMap for D {}
 pub struct TryMapping<F, T> {
     f: F,
     failed: Side<DeadLetter<T>>,
+    /// What the pipeline calls it; known once it is opened.
+    name: String,
 }
 
 impl<F: Clone, T> Clone for TryMapping<F, T> {
@@ -87,6 +92,7 @@ impl<F: Clone, T> Clone for TryMapping<F, T> {
         Self {
             f: self.f.clone(),
             failed: self.failed.clone(),
+            name: self.name.clone(),
         }
     }
 }
@@ -103,6 +109,7 @@ where
 
     fn open(&mut self, open: &mut Open<'_>) -> Result<(), levada_core::BoxError> {
         open.side(&mut self.failed);
+        open.name().clone_into(&mut self.name);
         Ok(())
     }
 
@@ -123,6 +130,7 @@ where
                         value,
                         error,
                         attempts: 1,
+                        operator: self.name.clone(),
                     },
                 );
             }

@@ -8,13 +8,13 @@ use levada::{Levada, Seed};
 
 use super::{
     assert_answers, generated,
-    program::{Bus, program},
+    program::{Bus, Ended, no_process_begins, program},
     reference_answers, rows_in_topic,
 };
 
 const FAST: [&str; 4] = ["--rate", "0", "--work", "0"];
 
-fn run(folder: &Path, args: &[&str]) -> super::program::Ended {
+fn run(folder: &Path, args: &[&str]) -> Ended {
     Bus::start(folder, &[&FAST, args].concat()).wait()
 }
 
@@ -63,7 +63,9 @@ fn a_data_folder_in_use_is_named() {
         1,
         &["is in use by another process", "choose another folder"],
     );
+    let beginning = no_process_begins();
     drop(held);
+    drop(beginning);
     run(folder.path(), &["--records", "10"]).assert_success();
 }
 

@@ -12,6 +12,7 @@ use csv::StringRecord;
 use futures::executor::block_on;
 use levada::{Levada, Seed};
 
+use self::program::no_process_begins;
 use crate::{
     orders::{golden, rows},
     reference::reference,
@@ -58,6 +59,7 @@ fn assert_answers(results: &Path, expected: &Answers, told: &str) {
 
 /// The rows of all records in the topic of a data folder, in order.
 fn rows_in_topic(data: &Path) -> Vec<u64> {
+    let _beginning = no_process_begins();
     let levada = Levada::open(data.join("log")).unwrap();
     let topic = levada.backend().topic("orders").unwrap();
     let mut rows = Vec::new();

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        OnceLock,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         mpsc::{Receiver, RecvTimeoutError, sync_channel},
     },
     time::Duration,
@@ -39,6 +39,13 @@ pub(super) fn program() -> &'static Path {
     })
 }
 
+/// Held while a process begins: for a moment it has all that this one has open, and what is closed
+/// here meanwhile stays locked. So it is held as well where a data folder is let go.
+pub(super) fn no_process_begins() -> MutexGuard<'static, ()> {
+    static BEGINNING: Mutex<()> = Mutex::new(());
+    BEGINNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Longer than anything here takes: what is not done by then never is.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -69,7 +76,9 @@ impl Bus {
         command.arg("--data").arg(folder.join("data"));
         command.arg("--results").arg(folder.join("results"));
         command.args(args).env_remove("RUST_LOG");
+        let beginning = no_process_begins();
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        drop(beginning);
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (say, lines) = sync_channel(1024);
         let listen = async move {
@@ -118,14 +127,9 @@ impl Bus {
     }
 
     /// Waits for its end.
-    pub(super) fn wait(self) -> Ended {
-        self.wait_for(PATIENCE)
-    }
-
-    /// Waits for its end, which must come within this time without a word from it.
-    pub(super) fn wait_for(mut self, patience: Duration) -> Ended {
+    pub(super) fn wait(mut self) -> Ended {
         loop {
-            match self.lines.recv_timeout(patience) {
+            match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) => self.said.push(line),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => panic!("it does not end: {:#?}", self.said),

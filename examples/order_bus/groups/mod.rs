@@ -111,30 +111,31 @@ pub struct Site<'a> {
 }
 
 impl Site<'_> {
-    /// The orders by invoice, as the topic was written: no exchange is needed.
-    fn by_invoice(&self) -> KeyedStream<String, OrderLine> {
-        let orders = self.pipeline.source(topic(self.orders));
-        orders.keyed(|line| line.invoice.clone())
-    }
-
     /// The orders by invoice, each after a call to the service; an invoice's lines in their order.
+    ///
+    /// The topic was written by invoice, so no exchange is needed.
     fn served(&self) -> KeyedStream<String, OrderLine> {
         let service = self.service.clone();
-        let call = move |line| service.clone().serve(line, 1);
-        self.by_invoice().map_async("service", CALLS, call)
+        let orders = self.pipeline.source(topic(self.orders));
+        orders
+            .keyed(|line| line.invoice.clone())
+            .map_async("service", CALLS, move |line| service.serve(line, 1))
     }
 
     /// The orders, after a call to the service for each batch, one at a time in a copy.
     fn served_in_batches(&self, wait: Duration) -> Stream<Vec<OrderLine>> {
         let service = self.service.clone();
-        let call = move |batch: Vec<OrderLine>| {
+        let serve = move |batch: Vec<OrderLine>| {
             let records = batch.len();
-            service.clone().serve(batch, records)
+            service.serve(batch, records)
         };
-        let limits = (self.warehouse_batch, wait);
-        let one_at_a_time = Calls::at_most(1);
-        self.by_invoice()
-            .batch_async("service", limits, one_at_a_time, call)
+        let orders = self.pipeline.source(topic(self.orders));
+        orders.batch_async(
+            "service",
+            (self.warehouse_batch, wait),
+            Calls::at_most(1),
+            serve,
+        )
     }
 
     /// The file of its results: whole, sorted, or not there.

@@ -12,4 +12,5 @@ use serde::{Serialize, de::DeserializeOwned};
 )]
 pub trait Data: Serialize + DeserializeOwned + Send + 'static {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Data for T {}

@@ -58,7 +58,7 @@ pub use self::{
     spawner::{Spawner, Threads},
     stage::{CallOrder, Calls},
     state::{Time, Timer},
-    stream::{Adjust, Dataflow, KeyedStream, Stream},
+    stream::{Adjust, Dataflow, Keyed, KeyedStream, Stream},
     time::Timestamp,
     topic::{Topic, TopicBuilder},
 };

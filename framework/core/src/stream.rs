@@ -97,14 +97,14 @@ impl<T: Send + 'static, K: Key> Open<T, K> {
 /// Records without keys.
 ///
 /// A stream does nothing by itself: it says what is to be done, and [`sink`](Self::sink) ends it.
-#[must_use = "a stream does nothing until it reaches a sink"]
+#[must_use = "a stream does nothing until it reaches a sink: end it with `.sink(..)`"]
 pub struct Stream<T: 'static, C: Chain<(), Out = T> = Start<T>> {
     open: Open<C::In, ()>,
     chain: C,
 }
 
 /// Records with keys: order is kept, and state is held, per key.
-#[must_use = "a stream does nothing until it reaches a sink"]
+#[must_use = "a stream does nothing until it reaches a sink: end it with `.sink(..)`"]
 pub struct KeyedStream<K: Key, T: 'static, C: Chain<K, Out = T> = Start<T>> {
     open: Open<C::In, K>,
     chain: C,
@@ -147,6 +147,36 @@ pub trait Dataflow: Sized {
     /// Names the last operator: its state is found by this name after a restart.
     fn named(self, name: &str) -> Self;
 }
+
+/// A stream whose records have keys, so that there is state for each.
+///
+/// An operator that works per key asks for it, so that the compiler can say what is missing.
+///
+/// # Examples
+///
+/// ```
+/// use levada_core::{Dataflow, Keyed, Operator};
+///
+/// trait PerKey: Dataflow {
+///     /// Applies an operator that makes no sense without keys.
+///     fn per_key<O>(self, operator: O) -> Self::Applied<O>
+///     where
+///         Self: Keyed,
+///         O: Operator<Self::Item, Self::Key>,
+///     {
+///         self.apply("per_key", operator)
+///     }
+/// }
+///
+/// impl<D: Dataflow> PerKey for D {}
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "this stream has no keys: call `.key_by(..)` first",
+    label = "works per key"
+)]
+pub trait Keyed: Dataflow {}
+
+impl<K: Key, T: 'static, C: Chain<K, Out = T>> Keyed for KeyedStream<K, T, C> {}
 
 /// A stream whose last step is an operator that can still be adjusted.
 pub trait Adjust<O>: Sized {

@@ -160,7 +160,6 @@ pub struct Task {
     passed: u64,
     /// Records in the next step: about one turn's worth.
     budget: u32,
-    deadline: Option<Timestamp>,
     done: bool,
 }
 
@@ -198,7 +197,6 @@ impl Task {
             announced: None,
             passed: 0,
             budget: FIRST_BUDGET,
-            deadline: None,
             done: false,
         }
     }
@@ -233,7 +231,8 @@ impl Task {
         if let Some(turn) = self.pass_barrier(cx) {
             return turn;
         }
-        let due = self.deadline.is_some_and(|at| at <= self.run.now());
+        // Asked each turn, so that timers fire on time also in a task that never runs dry.
+        let due = self.stage.deadline().is_some_and(|at| at <= self.run.now());
         if due && self.run.has_room() {
             self.stage.clock(&self.run);
         }
@@ -365,11 +364,11 @@ impl Task {
     }
 
     fn sleep(&mut self) -> Turn {
-        self.deadline = self.stage.deadline();
-        if self.deadline.is_some_and(|at| at <= self.run.now()) && self.run.has_room() {
+        let deadline = self.stage.deadline();
+        if deadline.is_some_and(|at| at <= self.run.now()) && self.run.has_room() {
             return Turn::Again;
         }
-        Turn::Sleep(self.deadline)
+        Turn::Sleep(deadline)
     }
 
     fn positions(&mut self) -> Positions {

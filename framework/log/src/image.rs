@@ -21,6 +21,21 @@ const HEAD_LEN: usize = 24;
 /// The checksum covers everything from here.
 const CHECKED_FROM: usize = 12;
 
+/// The front of an image file, checksum included: another image has another one.
+pub(crate) type Head = [u8; HEAD_LEN];
+
+/// Reads the head of the image alone, unchecked; `None` if there is none.
+pub(crate) fn head(vfs: &dyn Vfs, paths: &Paths) -> Result<Option<Head>> {
+    let path = paths.image();
+    let mut head = [0; HEAD_LEN];
+    let read = vfs.open(&path, Open::Read);
+    match read.and_then(|file| file.read_exact_at(&mut head, 0)) {
+        Ok(()) => Ok(Some(head)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("cannot read", path, e)),
+    }
+}
+
 /// Reads the image; `None` if there is none.
 pub(crate) fn read(vfs: &dyn Vfs, paths: &Paths) -> Result<Option<Image>> {
     let path = paths.image();

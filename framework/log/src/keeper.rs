@@ -182,6 +182,7 @@ impl Keeper {
             .as_mut()
             .expect("a step is made while a journal is flushed");
         if let Some((partition, upto)) = full.partitions.last() {
+            shared.check_fence()?;
             let batches = partition.tail_upto(*upto);
             let record = self.image.partition_mut(partition.id);
             let record = record.expect("a partition is in the image before its batches");

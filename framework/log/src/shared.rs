@@ -90,6 +90,8 @@ pub(crate) struct Shared {
     /// All handles are gone, or the log was closed or has died: the works end.
     stopping: AtomicBool,
     pub(crate) keeper: AtomicWaker,
+    /// The head of an image that is known to be of this instance.
+    own_image: Mutex<Option<image::Head>>,
     running: Mutex<Running>,
 }
 
@@ -151,6 +153,7 @@ impl Shared {
             catalog: Mutex::new(catalog),
             stopping: AtomicBool::new(false),
             keeper: AtomicWaker::new(),
+            own_image: Mutex::default(),
             running: Mutex::new(Running {
                 works,
                 lock: Some(lock),
@@ -198,13 +201,22 @@ impl Shared {
 
     /// Whether the folder still belongs to this instance: locks vanish on some network file
     /// systems, folders are moved, and a process may sleep for long.
+    ///
+    /// Asked before every write that another instance could see; as long as nobody replaces the
+    /// image, it costs the reading of its head.
     pub(crate) fn check_fence(&self) -> Result<(), Failure> {
         if cfg!(planted = "no_fence") {
+            return Ok(());
+        }
+        let head = image::head(&*self.vfs, &self.paths).map_err(Failure::Fatal)?;
+        let mut own = lock(&self.own_image);
+        if head.is_some() && *own == head {
             return Ok(());
         }
         let found = image::read(&*self.vfs, &self.paths).map_err(Failure::Fatal)?;
         let found = found.map_or(0, |image| image.instance);
         if found == self.instance {
+            *own = head;
             return Ok(());
         }
         let folder = self.paths.folder().to_path_buf();

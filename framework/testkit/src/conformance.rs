@@ -266,7 +266,9 @@ fn woken_by(partition: &dyn Partition, act: impl FnOnce()) {
 
 fn waiting_readers_are_woken(make: Make<'_>) {
     let (_backend, partition) = one_partition(make);
-    woken_by(&*partition, || drop(append(&*partition, batch_of(&["x"]))));
+    woken_by(&*partition, || {
+        append(&*partition, batch_of(&["x"]));
+    });
 }
 
 fn waiting_readers_are_woken_by_a_seal(make: Make<'_>) {

@@ -1,18 +1,14 @@
 //! `count`: counts the records of each key.
 
 use levada_core::{
-    BoxError, Context, Data, Dataflow, Emit, Fault, KeyedStream, Open, Operator, Timer, Value,
-    chain::{Applied, Chain},
-    key::Key,
+    BoxError, Context, Data, Dataflow, Emit, Fault, Keyed, Open, Operator, Timer, Value, key::Key,
 };
+use serde::{Deserialize, Serialize};
 
 use super::when::{Gathers, When};
 
 /// Adds [`count`](Self::count) to keyed streams.
-pub trait Count<K: Key, T> {
-    /// The stream that comes of it.
-    type Counted;
-
+pub trait Count: Dataflow {
     /// Counts the records of each key: after each record, its key and how many there were so far.
     /// [`at_end`](super::EmitWhen::at_end) and [`every`](super::EmitWhen::every) say less often.
     ///
@@ -29,27 +25,35 @@ pub trait Count<K: Key, T> {
     /// assert_eq!(counts.take_sorted(), [('a', 1), ('a', 2), ('b', 1), ('b', 2)]);
     /// # Ok::<(), levada_engine::Error>(())
     /// ```
-    fn count(self) -> Self::Counted;
-}
-
-impl<K: Key, T: Data, C: Chain<K, Out = T>> Count<K, T> for KeyedStream<K, T, C> {
-    type Counted = KeyedStream<K, (K, u64), Applied<C, Counting>>;
-
-    fn count(self) -> Self::Counted {
+    fn count(self) -> Self::Applied<Counting>
+    where
+        Self: Keyed,
+        Self::Item: Data,
+    {
         self.apply(
             "count",
             Counting {
-                n: Value::new("count"),
+                counted: Value::new("count"),
                 when: When::PerRecord,
             },
         )
     }
 }
 
+impl<D: Dataflow> Count for D {}
+
+/// What there is of a key so far.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Counted {
+    records: u64,
+    /// How many there were when it spoke last.
+    said: u64,
+}
+
 /// The operator behind [`count`](Count::count).
 #[derive(Clone, Debug)]
 pub struct Counting {
-    n: Value<u64>,
+    counted: Value<Counted>,
     when: When,
 }
 
@@ -63,7 +67,7 @@ impl<T: Data, K: Key> Operator<T, K> for Counting {
     type Out = (K, u64);
 
     fn open(&mut self, open: &mut Open<'_>) -> Result<(), BoxError> {
-        open.value(&mut self.n);
+        open.value(&mut self.counted);
         Ok(())
     }
 
@@ -74,11 +78,11 @@ impl<T: Data, K: Key> Operator<T, K> for Counting {
         cx: &mut Context<'_, K>,
         out: &mut impl Emit<(K, u64)>,
     ) -> Result<(), Fault> {
-        let n = cx.entry(&self.n).get_or_insert(0);
-        *n += 1;
-        let n = *n;
-        if self.when.now(n, cx) {
-            out.emit((cx.key().clone(), n));
+        let counted = cx.entry(&self.counted).get_or_insert_default();
+        counted.records += 1;
+        let records = counted.records;
+        if self.when.now(records, cx) {
+            self.emit(cx, out);
         }
         Ok(())
     }
@@ -89,10 +93,21 @@ impl<T: Data, K: Key> Operator<T, K> for Counting {
         cx: &mut Context<'_, K>,
         out: &mut impl Emit<(K, u64)>,
     ) -> Result<(), Fault> {
-        When::fired(cx);
-        if let Some(n) = *cx.entry(&self.n) {
-            out.emit((cx.key().clone(), n));
-        }
+        self.emit(cx, out);
         Ok(())
+    }
+}
+
+impl Counting {
+    /// Says what was not said.
+    #[inline]
+    fn emit<K: Key>(&self, cx: &mut Context<'_, K>, out: &mut impl Emit<(K, u64)>) {
+        let key = cx.key();
+        if let Some(Counted { records, said }) = cx.entry(&self.counted)
+            && said < records
+        {
+            *said = *records;
+            out.emit((key.clone(), *records));
+        }
     }
 }

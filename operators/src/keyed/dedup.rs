@@ -5,17 +5,12 @@
 use std::time::Duration;
 
 use levada_core::{
-    BoxError, Context, Data, Dataflow, Emit, Fault, KeyedStream, Open, Operator, Timer, Timestamp,
-    Value,
-    chain::{Applied, Chain},
+    BoxError, Context, Data, Dataflow, Emit, Fault, Keyed, Open, Operator, Timer, Timestamp, Value,
     key::Key,
 };
 
 /// Adds [`dedup`](Self::dedup) to keyed streams.
-pub trait Dedup {
-    /// The stream that comes of it.
-    type Deduplicated;
-
+pub trait Dedup: Dataflow {
     /// Keeps the first record of each key and drops its repeats for the next `span` of event time.
     ///
     /// Without event time every record has the same time, and the first of each key is kept.
@@ -42,13 +37,11 @@ pub trait Dedup {
     /// assert_eq!(kept.take_sorted(), [0, 600, 1_000]);
     /// # Ok::<(), levada_engine::Error>(())
     /// ```
-    fn dedup(self, span: Duration) -> Self::Deduplicated;
-}
-
-impl<K: Key, T: Data, C: Chain<K, Out = T>> Dedup for KeyedStream<K, T, C> {
-    type Deduplicated = KeyedStream<K, T, Applied<C, Deduplicating>>;
-
-    fn dedup(self, span: Duration) -> Self::Deduplicated {
+    fn dedup(self, span: Duration) -> Self::Applied<Deduplicating>
+    where
+        Self: Keyed,
+        Self::Item: Data,
+    {
         self.apply(
             "dedup",
             Deduplicating {
@@ -58,6 +51,8 @@ impl<K: Key, T: Data, C: Chain<K, Out = T>> Dedup for KeyedStream<K, T, C> {
         )
     }
 }
+
+impl<D: Dataflow> Dedup for D {}
 
 /// The operator behind [`dedup`](Dedup::dedup).
 #[derive(Clone, Debug)]

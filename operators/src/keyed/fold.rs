@@ -1,19 +1,14 @@
 //! `fold`: folds the records of each key into one value.
 
 use levada_core::{
-    BoxError, Context, Data, Dataflow, Emit, Fault, KeyedStream, Open, Operator, Timer, Value,
-    chain::{Applied, Chain},
-    key::Key,
+    BoxError, Context, Data, Dataflow, Emit, Fault, Keyed, Open, Operator, Timer, Value, key::Key,
 };
 use serde::{Deserialize, Serialize};
 
 use super::when::{Gathers, When};
 
 /// Adds [`fold`](Self::fold) to keyed streams.
-pub trait Fold<K: Key, T> {
-    /// The stream that comes of it.
-    type Folded<A: Data + Clone, F: Fn(&mut A, T) + Clone + Send + 'static>;
-
+pub trait Fold: Dataflow {
     /// Folds the records of each key into one value, which begins as `init`: after each record, its
     /// key and the value so far. [`at_end`](super::EmitWhen::at_end) and
     /// [`every`](super::EmitWhen::every) say less often.
@@ -36,20 +31,12 @@ pub trait Fold<K: Key, T> {
     /// assert_eq!(sums.take_sorted(), [(false, 25), (true, 30)]);
     /// # Ok::<(), levada_engine::Error>(())
     /// ```
-    fn fold<A, F>(self, init: A, f: F) -> Self::Folded<A, F>
+    fn fold<A, F>(self, init: A, f: F) -> Self::Applied<Folding<A, F>>
     where
+        Self: Keyed,
+        Self::Item: Data,
         A: Data + Clone,
-        F: Fn(&mut A, T) + Clone + Send + 'static;
-}
-
-impl<K: Key, T: Data, C: Chain<K, Out = T>> Fold<K, T> for KeyedStream<K, T, C> {
-    type Folded<A: Data + Clone, F: Fn(&mut A, T) + Clone + Send + 'static> =
-        KeyedStream<K, (K, A), Applied<C, Folding<A, F>>>;
-
-    fn fold<A, F>(self, init: A, f: F) -> Self::Folded<A, F>
-    where
-        A: Data + Clone,
-        F: Fn(&mut A, T) + Clone + Send + 'static,
+        F: Fn(&mut A, Self::Item) + Clone + Send + 'static,
     {
         let folded = Value::new("folded");
         self.apply(
@@ -63,6 +50,8 @@ impl<K: Key, T: Data, C: Chain<K, Out = T>> Fold<K, T> for KeyedStream<K, T, C> 
         )
     }
 }
+
+impl<D: Dataflow> Fold for D {}
 
 /// The operator behind [`fold`](Fold::fold).
 #[derive(Debug)]
@@ -78,6 +67,8 @@ pub struct Folding<A, F> {
 struct Folded<A> {
     value: A,
     records: u64,
+    /// How many there were when it spoke last.
+    said: u64,
 }
 
 impl<A: Clone, F: Clone> Clone for Folding<A, F> {
@@ -121,6 +112,7 @@ where
         let begin = || Folded {
             value: self.init.clone(),
             records: 0,
+            said: 0,
         };
         let folded = cx.entry(&self.folded).get_or_insert_with(begin);
         (self.f)(&mut folded.value, value);
@@ -138,20 +130,20 @@ where
         cx: &mut Context<'_, K>,
         out: &mut impl Emit<(K, A)>,
     ) -> Result<(), Fault> {
-        When::fired(cx);
         self.emit(cx, out);
         Ok(())
     }
 }
 
 impl<A: Data + Clone, F> Folding<A, F> {
+    /// Says what was not said.
     fn emit<K: Key>(&self, cx: &mut Context<'_, K>, out: &mut impl Emit<(K, A)>) {
-        let value = cx
-            .entry(&self.folded)
-            .as_ref()
-            .map(|folded| folded.value.clone());
-        if let Some(value) = value {
-            out.emit((cx.key().clone(), value));
+        let key = cx.key();
+        if let Some(folded) = cx.entry(&self.folded)
+            && folded.said < folded.records
+        {
+            folded.said = folded.records;
+            out.emit((key.clone(), folded.value.clone()));
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use levada_core::{Adjust, Context, Time, Timer, Timestamp, key::Key};
+use levada_core::{Adjust, Context, Timer, Timestamp, key::Key};
 
 /// When an operator that gathers puts out what it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum When {
 pub enum Every {
     /// After so many records of a key.
     Records(u64),
-    /// When a key has changed and this much time has gone by.
+    /// When a key has changed, at the next multiple of this time on the clock.
     Time(Duration),
 }
 
@@ -100,29 +100,46 @@ pub trait EmitWhen<O: Gathers>: Adjust<O> {
 impl<O: Gathers, S: Adjust<O>> EmitWhen<O> for S {}
 
 impl When {
-    /// Asks whether the key puts out now, after its record number `seen`; sets the timers that it
-    /// needs to be asked again.
+    /// Asks whether the key puts out now, after its record number `seen`; sets the timers by which
+    /// it is asked again.
+    ///
+    /// Timers are set anew with each record and never cleared: setting one that is there already
+    /// costs nothing. So whoever hears one looks whether there is anything that it has not said.
     pub(crate) fn now<K: Key>(self, seen: u64, cx: &mut Context<'_, K>) -> bool {
-        let due = match self {
+        match self {
             Self::PerRecord => return true,
-            Self::AtEnd => false,
-            Self::Every(Every::Records(records)) => seen.is_multiple_of(records.max(1)),
-            Self::Every(Every::Time(time)) => {
-                cx.set_timer(Timer::processing(cx.now() + time));
-                false
+            Self::Every(Every::Records(records)) if seen.is_multiple_of(records.max(1)) => {
+                return true;
             }
-        };
-        if due {
-            cx.clear_timer(Time::Event, 0);
-        } else {
-            cx.set_timer(Timer::event(Timestamp::MAX));
+            Self::AtEnd | Self::Every(Every::Records(_)) => {}
+            Self::Every(Every::Time(time)) => {
+                cx.set_timer(Timer::processing(next_tick(cx.now(), time)));
+            }
         }
-        due
+        cx.set_timer(Timer::event(Timestamp::MAX));
+        false
     }
+}
 
-    /// A timer has fired: what is put out now is not put out again.
-    pub(crate) fn fired<K: Key>(cx: &mut Context<'_, K>) {
-        cx.clear_timer(Time::Event, 0);
-        cx.clear_timer(Time::Processing, 0);
+/// The next multiple of `every` on the clock: the same for all records up to it, so that a key that
+/// is never quiet speaks all the same.
+fn next_tick(now: Timestamp, every: Duration) -> Timestamp {
+    let step = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
+    let since = now.as_millis().rem_euclid(step);
+    Timestamp::from_millis(now.as_millis().saturating_add(step - since))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_is_the_next_multiple_on_either_side_of_1970() {
+        let tick = |now, every| {
+            next_tick(Timestamp::from_millis(now), Duration::from_millis(every)).as_millis()
+        };
+        assert_eq!([tick(0, 10), tick(9, 10), tick(10, 10)], [10, 10, 20]);
+        assert_eq!([tick(-1, 10), tick(-10, 10)], [0, 0]);
+        assert_eq!(tick(5, 0), 6, "a span of nothing is the least there is");
     }
 }

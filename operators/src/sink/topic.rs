@@ -135,15 +135,17 @@ impl<T: Data, K: Key> Sink<T, K> for TopicSink<T> {
             in_flight: VecDeque::new(),
         };
         let partitions = self.topic.partitions();
-        let turns = (0..partitions).filter(|number| number % cx.copies == cx.copy);
+        // Where there are more copies than partitions, some share one.
+        let turns = (0..partitions).filter(|number| number % cx.copies == cx.copy % partitions);
         Ok(TopicWriter {
             codec: Arc::clone(self.topic.codec()),
             headers: self.headers.clone(),
             slots: topic.slots(),
-            keyed: cx.grouping == Grouping::Keyed,
+            grouping: cx.grouping,
             outlets: (0..partitions).map(outlet).collect(),
             turns: turns.map(|number| number as usize).collect(),
             turn: 0,
+            sent: false,
             key: Vec::new(),
             value: Vec::new(),
             header_values: Vec::new(),
@@ -195,12 +197,14 @@ pub struct TopicWriter<T> {
     codec: Arc<dyn Codec<T>>,
     headers: Vec<(String, HeaderValue<T>)>,
     slots: Slots,
-    keyed: bool,
+    grouping: Grouping,
     /// By partition.
     outlets: Vec<Outlet>,
     /// The partitions that records without a key are dealt to.
     turns: Vec<usize>,
     turn: usize,
+    /// Something was sent since the last look at what is on its way.
+    sent: bool,
     key: Vec<u8>,
     value: Vec<u8>,
     header_values: Vec<Vec<u8>>,
@@ -220,7 +224,7 @@ impl<T> fmt::Debug for TopicWriter<T> {
 impl<T: Data> TopicWriter<T> {
     /// The partition that a record goes to.
     fn outlet(&self, head: &Head) -> usize {
-        if self.keyed {
+        if self.grouping == Grouping::Keyed {
             self.slots.partition(head.hash) as usize
         } else {
             self.turns[self.turn]
@@ -237,35 +241,38 @@ impl<T: Data> TopicWriter<T> {
             .collect();
         let outlet = &mut self.outlets[at];
         outlet.batch.push(NewRecord {
-            key: self.keyed.then_some(&self.key),
+            key: (self.grouping == Grouping::Keyed).then_some(&self.key),
             value: &self.value,
             event_time: head.at,
             headers: &headers,
         });
         if outlet.is_full() {
             outlet.send();
-            self.turn = (self.turn + 1) % self.turns.len().max(1);
+            self.sent = true;
+            self.turn = (self.turn + 1) % self.turns.len();
         }
     }
 }
 
 impl<T: Data, K: Key> SinkWriter<T, K> for TopicWriter<T> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        if !self.sent {
+            return Poll::Ready(Ok(()));
+        }
         for outlet in &mut self.outlets {
             if outlet.in_flight.len() >= IN_FLIGHT {
                 ready!(outlet.poll_acks(IN_FLIGHT - 1, cx))?;
             }
+            ready!(outlet.partition.poll_room(cx));
         }
-        match self.outlets.first() {
-            Some(outlet) => outlet.partition.poll_room(cx).map(Ok),
-            None => Poll::Ready(Ok(())),
-        }
+        self.sent = false;
+        Poll::Ready(Ok(()))
     }
 
     fn write(&mut self, value: T, key: &K, head: &Head) -> Result<(), BoxError> {
         self.key.clear();
         self.value.clear();
-        if self.keyed {
+        if self.grouping == Grouping::Keyed {
             write_key(key, &mut self.key)?;
         }
         self.codec.encode(&value, &mut self.value)?;
@@ -278,12 +285,12 @@ impl<T: Data, K: Key> SinkWriter<T, K> for TopicWriter<T> {
     }
 
     fn flush(&mut self) -> Result<(), BoxError> {
+        // Nobody asks again before the next record, so everything goes now. Where much is on its
+        // way no further record is taken: then more of them gather on the edge.
         for outlet in &mut self.outlets {
-            // What waits behind other appends gathers more until those are acknowledged.
-            if outlet.in_flight.is_empty() {
-                outlet.send();
-            }
+            outlet.send();
         }
+        self.sent = true;
         Ok(())
     }
 

@@ -57,7 +57,7 @@ pub fn csv<T: DeserializeOwned + Data>(path: impl AsRef<Path>) -> CsvSource<T> {
     }
 }
 
-/// See [`csv`].
+/// See [`csv()`].
 #[derive(Debug)]
 pub struct CsvSource<T> {
     path: PathBuf,

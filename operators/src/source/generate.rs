@@ -16,7 +16,9 @@ use levada_core::{BoxError, Data, Intake, Read, Rng, Seed, Source, SourceContext
 /// let throw = || -> Result<Vec<u64>, levada_engine::Error> {
 ///     let pipeline = Pipeline::new("dice");
 ///     let dice = Collected::new();
-///     pipeline.source(generate(Seed::new(7), 100, |_, rng| 1 + rng.below(6))).sink(collect(&dice));
+///     pipeline
+///         .source(generate(Seed::new(7), 100, |_, rng| 1 + rng.below(6)))
+///         .sink(collect(&dice));
 ///     pipeline.run()?;
 ///     Ok(dice.take())
 /// };

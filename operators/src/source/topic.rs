@@ -81,8 +81,18 @@ pub fn topic<T: Data>(topic: &Topic<T>) -> TopicSource<T> {
     TopicSource {
         topic: topic.clone(),
         group: None,
+        from: From::Group,
         map,
     }
+}
+
+/// Where reading begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum From {
+    /// Where the group stands.
+    Group,
+    /// The first record that is kept.
+    Start,
 }
 
 /// See [`topic`].
@@ -90,6 +100,7 @@ pub fn topic<T: Data>(topic: &Topic<T>) -> TopicSource<T> {
 pub struct TopicSource<T, U = T> {
     topic: Topic<T>,
     group: Option<String>,
+    from: From,
     map: MapRecord<T, U>,
 }
 
@@ -110,6 +121,15 @@ impl<T: Data, U: Data> TopicSource<T, U> {
         }
     }
 
+    /// Reads from the first record that is kept, wherever the group stands. Default: from where it
+    /// stands.
+    pub fn from_start(self) -> Self {
+        Self {
+            from: From::Start,
+            ..self
+        }
+    }
+
     /// Makes something else of each record, with what the topic knows of it: its headers, its
     /// offset.
     pub fn with<V: Data>(
@@ -121,6 +141,7 @@ impl<T: Data, U: Data> TopicSource<T, U> {
         TopicSource {
             topic: self.topic,
             group: self.group,
+            from: self.from,
             map,
         }
     }
@@ -148,7 +169,7 @@ impl<T: Data, U: Data> Source for TopicSource<T, U> {
         let committed = self
             .topic
             .committed(&self.group_of(cx), split)?
-            .filter(|_| cx.resume);
+            .filter(|_| cx.resume && self.from == From::Group);
         Ok(Box::new(Reader {
             name: format!("{}/{split}", self.topic.name()),
             number: split,
@@ -171,6 +192,13 @@ impl<T: Data, U: Data> Source for TopicSource<T, U> {
     }
 }
 
+/// A fetch on its way.
+struct Fetching {
+    ticket: Ticket<Fetched>,
+    /// What was visible when it was made: if it finds nothing, all below is a gap.
+    visible: u64,
+}
+
 struct Reader<T, U> {
     name: String,
     number: u32,
@@ -181,7 +209,7 @@ struct Reader<T, U> {
     next: u64,
     /// Fetched and not read to their end, the next one last.
     batches: Vec<Box<dyn FetchedBatch>>,
-    fetching: Option<Ticket<Fetched>>,
+    fetching: Option<Fetching>,
 }
 
 impl<T: 'static, U> Reader<T, U> {
@@ -235,19 +263,14 @@ impl<T: 'static, U> Reader<T, U> {
     /// Has something fetched, or says that nothing more will come.
     fn poll_fetch(&mut self, cx: &mut Context<'_>) -> Poll<Result<Read, BoxError>> {
         loop {
-            if let Some(ticket) = &mut self.fetching {
-                let fetched = ready!(ticket.as_mut().poll(cx));
+            if let Some(Fetching { ticket, visible }) = &mut self.fetching {
+                let (fetched, visible) = (ready!(ticket.as_mut().poll(cx)), *visible);
                 self.fetching = None;
-                let Fetched { mut batches, next } = fetched?;
-                batches.reverse();
-                self.batches = batches;
-                // Nothing found: what lies below is a gap.
-                let gap_end = if self.batches.is_empty() {
-                    next
-                } else {
-                    self.next
-                };
-                self.next = self.next.max(gap_end);
+                self.batches = fetched?.batches;
+                self.batches.reverse();
+                if self.batches.is_empty() {
+                    self.next = self.next.max(visible);
+                }
             }
             if !self.batches.is_empty() {
                 return Poll::Ready(Ok(Read::More));
@@ -256,8 +279,13 @@ impl<T: 'static, U> Reader<T, U> {
             if ends.visible <= self.next {
                 return Poll::Ready(Ok(Read::End));
             }
-            self.fetching = Some(self.partition.fetch(self.next, FETCH_BYTES));
+            self.fetch(ends.visible);
         }
+    }
+
+    fn fetch(&mut self, visible: u64) {
+        let ticket = self.partition.fetch(self.next, FETCH_BYTES);
+        self.fetching = Some(Fetching { ticket, visible });
     }
 }
 
@@ -269,6 +297,7 @@ impl<T: 'static, U> SplitReader<U> for Reader<T, U> {
         intake: &mut Intake<U>,
     ) -> Poll<Result<Read, BoxError>> {
         if self.batches.is_empty() && ready!(self.poll_fetch(cx))? == Read::End {
+            intake.go_on_at(self.next);
             return Poll::Ready(Ok(Read::End));
         }
         intake.reserve(limit);
@@ -277,7 +306,7 @@ impl<T: 'static, U> SplitReader<U> for Reader<T, U> {
         if self.batches.is_empty() && self.fetching.is_none() {
             let ends = self.partition.ends();
             if ends.visible > self.next {
-                self.fetching = Some(self.partition.fetch(self.next, FETCH_BYTES));
+                self.fetch(ends.visible);
             }
         }
         Poll::Ready(Ok(Read::More))

@@ -73,15 +73,12 @@ fn a_bad_row_names_its_line_and_the_rows_behind_it_follow() {
         .map(|line| line.quantity)
         .collect();
     assert_eq!(good, [1, 7]);
-    let bad: Vec<_> = bad
-        .into_iter()
-        .filter_map(Result::err)
-        .map(|e| e.to_string())
-        .collect();
+    let bad: Vec<_> = bad.into_iter().filter_map(Result::err).collect();
     assert_eq!(bad.len(), 4, "{bad:?}");
     // The first row takes two lines.
     for (reason, line) in bad.iter().zip([4, 5, 6, 7]) {
-        assert!(reason.contains(&format!("line: {line}")), "{reason}");
+        let named = [format!("line: {line}"), format!("line {line}")];
+        assert!(named.iter().any(|line| reason.contains(line)), "{reason}");
     }
 }
 

@@ -112,7 +112,7 @@ fn a_batch_leaves_when_it_is_full_and_the_rest_leaves_at_the_end() {
     let batches = Collected::new();
     pipeline
         .source(iter(0..7_u32))
-        .batch(3, Duration::from_secs(3600))
+        .batch(3, Duration::from_hours(1))
         .sink(collect(&batches));
     pipeline.run().unwrap();
     assert_eq!(batches.take(), [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
@@ -164,7 +164,7 @@ fn batches_of_a_keyed_stream_hold_one_key() {
     pipeline
         .source(iter(0..10_u32))
         .key_by(|n| n % 2)
-        .batch(2, Duration::from_secs(3600))
+        .batch(2, Duration::from_hours(1))
         .sink(collect(&batches));
     pipeline.run().unwrap();
     let want = [

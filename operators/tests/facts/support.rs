@@ -7,7 +7,7 @@ use levada_core::{
 };
 
 /// A record as [`append`] writes it.
-pub struct Row<'a, T> {
+pub(crate) struct Row<'a, T> {
     pub key: Option<&'a [u8]>,
     pub value: T,
     pub at: Timestamp,
@@ -15,7 +15,7 @@ pub struct Row<'a, T> {
 }
 
 /// A record of this value, and nothing else.
-pub fn row<T>(value: T) -> Row<'static, T> {
+pub(crate) fn row<T>(value: T) -> Row<'static, T> {
     let at = Timestamp::MIN;
     Row {
         key: None,
@@ -26,7 +26,7 @@ pub fn row<T>(value: T) -> Row<'static, T> {
 }
 
 /// Appends records to a partition, as one batch.
-pub fn append<'a, T: Data>(
+pub(crate) fn append<'a, T: Data>(
     topic: &Topic<T>,
     partition: u32,
     rows: impl IntoIterator<Item = Row<'a, T>>,
@@ -46,6 +46,6 @@ pub fn append<'a, T: Data>(
 }
 
 /// Seals a topic: who reads it ends there.
-pub fn seal<T>(topic: &Topic<T>) {
+pub(crate) fn seal<T>(topic: &Topic<T>) {
     block_on(topic.raw().seal()).unwrap();
 }

@@ -92,7 +92,7 @@ fn a_key_lies_in_one_partition_in_its_order_where_kafka_would_put_it() {
 }
 
 #[test]
-fn headers_offsets_and_event_times_travel() {
+fn headers_and_offsets_can_be_read() {
     let levada = Levada::in_memory();
     let numbers = levada
         .topic::<u32>("numbers")
@@ -160,6 +160,13 @@ fn a_group_without_state_goes_on_where_it_stands_and_one_with_state_begins_again
     assert_eq!(rest.take_sorted(), [7, 8, 9]);
     other.run().unwrap();
     assert!(grouped.is_empty(), "the group stands at the end by now");
+
+    let (again, all) = (levada.pipeline("stateless"), Collected::new());
+    again
+        .source(topic(&numbers).from_start())
+        .sink(collect(&all));
+    again.run().unwrap();
+    assert_eq!(all.len(), 20);
 }
 
 #[test]
@@ -196,7 +203,7 @@ fn a_key_that_differs_from_the_written_one_stops_the_pipeline() {
     let writing = levada.pipeline("writing");
     writing
         .source(iter(["tea", "jam"].map(str::to_owned)))
-        .key_by(|word| word.clone())
+        .key_by(Clone::clone)
         .sink(to_topic(&words).sealing());
     writing.run().unwrap();
     let reading = levada.pipeline("reading");
@@ -231,4 +238,40 @@ fn a_pipeline_reads_a_topic_that_is_still_written() {
     seal(&numbers);
     run.until_idle();
     assert!(matches!(run.result(), Some(Ok(()))));
+}
+
+#[test]
+fn event_times_and_headers_are_written_with_each_record() {
+    let levada = Levada::in_memory();
+    let from = levada.topic::<u32>("from").partitions(1).create().unwrap();
+    let to = levada.topic::<u32>("to").partitions(1).create().unwrap();
+    let at = |n: u32| Timestamp::from_millis(i64::from(n) * 1_000);
+    let rows = (1..4).map(|n| Row {
+        at: at(n),
+        ..row(n)
+    });
+    append(&from, 0, rows);
+    seal(&from);
+    let pipeline = levada.pipeline("copying");
+    let sink = to_topic(&to).header("from", |_, head| {
+        head.origin.offset.to_string().into_bytes()
+    });
+    pipeline.source(topic(&from)).sink(sink);
+    pipeline.run().unwrap();
+    let mut seen = Vec::new();
+    for batch in block_on(to.raw().partition(0).fetch(0, 1 << 20))
+        .unwrap()
+        .batches
+    {
+        batch.each_from(0, &mut |record| {
+            let header = record.headers.get("from").map(<[u8]>::to_vec);
+            seen.push((record.event_time, header));
+            std::ops::ControlFlow::Continue(())
+        });
+    }
+    let want = [(1, "0"), (2, "1"), (3, "2")];
+    assert_eq!(
+        seen,
+        want.map(|(n, from)| (at(n), Some(from.as_bytes().to_vec())))
+    );
 }

@@ -17,13 +17,20 @@ use levada_core::SystemClock;
 use crate::{campaign::Campaign, runner::Options};
 
 /// All campaigns, in the order in which they run.
-const CAMPAIGNS: &[Campaign] = &[log::power_cuts::POWER_CUTS];
+const CAMPAIGNS: &[Campaign] = &[
+    log::power_cuts::POWER_CUTS,
+    log::kills::KILLS,
+    log::planted::PLANTED,
+];
 
 #[expect(
     clippy::print_stderr,
     reason = "a command says on stderr why it did not run"
 )]
 fn main() -> ExitCode {
+    if let Some(code) = log::kills::child() {
+        return code;
+    }
     let options = Options::parse();
     match runner::run(CAMPAIGNS, &options, &SystemClock::new(), &mut io::stdout()) {
         Ok(true) => ExitCode::SUCCESS,

@@ -54,4 +54,5 @@ use crate::Data;
 )]
 pub trait Key: Data + Clone + Eq + Hash {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Data + Clone + Eq + Hash> Key for T {}

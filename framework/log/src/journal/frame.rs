@@ -164,14 +164,16 @@ impl Head {
         (is_whole(head) && u16_at(head, 4) != VERSION).then(|| u16_at(head, 4))
     }
 
-    /// Whether `bytes` look as if a head of `journal` had been there before it was torn or rotted.
-    /// A whole head of another journal is only left over from the file's last use.
+    /// Whether `bytes` look as if a head of `journal` had been there before it was torn or rotted. A
+    /// whole head of another journal is only left over from the file's last use, and other bytes
+    /// are of a frame that did not fit on the disk.
     pub(crate) fn is_suspected(bytes: &[u8], journal: JournalId) -> bool {
-        let Some(head) = bytes.first_chunk::<HEAD_LEN>() else {
-            return bytes.iter().any(|byte| *byte != 0);
-        };
-        let ours = head[..4] == MAGIC || u64_at(head, 24) == journal.nonce;
-        ours && (!is_whole(head) || u64_at(head, 40) == journal.number)
+        let is_magic = !bytes.is_empty() && bytes.iter().zip(MAGIC).all(|(a, b)| *a == b);
+        let ours = is_magic || bytes.get(24..32) == Some(&journal.nonce.to_le_bytes());
+        match bytes.first_chunk::<HEAD_LEN>() {
+            Some(head) => ours && (!is_whole(head) || u64_at(head, 40) == journal.number),
+            None => ours,
+        }
     }
 
     /// Where the next frame starts, from the start of this one.

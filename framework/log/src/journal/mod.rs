@@ -74,11 +74,16 @@ impl Journal {
 
     /// Writes the frame of a group commit. It is durable only after [`sync`](Self::sync), and the
     /// next frame takes its place unless it was.
+    ///
+    /// The head goes last: if the disk is full before, no frame is there that a later opening could
+    /// take for one, and what was refused stays refused.
     pub(crate) fn write(&mut self, commit: u64, entries: &[Entry]) -> Result<(), Failure> {
         frame::encode(&mut self.buffer, self.id, commit, entries);
         self.buffer
             .resize(self.buffer.len().next_multiple_of(PAGE), 0);
-        let written = self.file.write_all_at(&self.buffer, self.end);
+        let (head, rest) = self.buffer.split_at(frame::HEAD_LEN);
+        let written = self.file.write_all_at(rest, self.end + head.len() as u64);
+        let written = written.and_then(|()| self.file.write_all_at(head, self.end));
         written.map_err(|e| unwritten("cannot write", &self.path, e))
     }
 

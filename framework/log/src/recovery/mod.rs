@@ -185,10 +185,8 @@ impl Folder<'_> {
         }
         // Any of the folders above may be new as well, and a name is durable only in its folder.
         for folder in paths.folder().ancestors() {
-            let folder = match folder.as_os_str().is_empty() {
-                true => Path::new("."),
-                false => folder,
-            };
+            let here = folder.as_os_str().is_empty();
+            let folder = if here { Path::new(".") } else { folder };
             match vfs.sync_dir(folder) {
                 // What we may not open we have not made.
                 Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
@@ -357,10 +355,11 @@ impl Folder<'_> {
         Ok(())
     }
 
-    /// Removes old journals but one, whose file will be used again.
+    /// Removes old journals but one, whose file will be used again if the log was closed in order:
+    /// else whoever wrote it may live, past the lock, and still write.
     fn retire(&self, image: &Image, journals: &[u64]) -> Option<u64> {
         let mut old = journals.iter().filter(|n| !image.kept_journals.contains(n));
-        let spare = old.next().copied();
+        let spare = self.recovery.clean.then(|| old.next().copied()).flatten();
         for &number in old {
             let path = self.paths.journal(number);
             // Left behind, it costs room and nothing else: no image names it.

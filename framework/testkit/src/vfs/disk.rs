@@ -240,9 +240,9 @@ impl Disk {
         let (synced, left) = changes
             .into_iter()
             .partition::<Vec<_>, _>(|change| change.is_in(&folder));
-        synced
-            .iter()
-            .for_each(|change| change.apply(&mut self.durable));
+        for change in &synced {
+            change.apply(&mut self.durable);
+        }
         self.unsynced = left;
         Ok(())
     }

@@ -149,9 +149,16 @@ pub(super) struct Control {
     pub(super) fired: Fired,
     pub(super) calls: u64,
     pub(super) trace: u64,
-    pub(super) crashed: bool,
-    /// The call that is being made is the one in which the machine crashes.
-    pub(super) crashing: bool,
+    pub(super) life: Life,
+}
+
+/// Whether the machine still runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    Up,
+    /// The call that is being made is the one in which it crashes.
+    Crashing,
+    Crashed,
 }
 
 impl Control {
@@ -163,8 +170,7 @@ impl Control {
             fired: Fired::default(),
             calls: 0,
             trace: 0,
-            crashed: false,
-            crashing: false,
+            life: Life::Up,
         }
     }
 
@@ -202,12 +208,12 @@ impl Control {
     /// Begins a call; fails if the machine has crashed, or does so now.
     pub(super) fn begin(&mut self) -> io::Result<()> {
         self.calls += 1;
-        self.crashing = !self.crashed && self.fires(Fault::Crash);
-        self.crashed |= self.crashing;
-        if self.crashed {
-            return Err(io::Error::other("the machine has crashed"));
+        if self.life == Life::Up && !self.fires(Fault::Crash) {
+            return Ok(());
         }
-        Ok(())
+        let now = self.life == Life::Up;
+        self.life = if now { Life::Crashing } else { Life::Crashed };
+        Err(io::Error::other("the machine has crashed"))
     }
 
     pub(super) fn meets_read_error(&mut self) -> io::Result<()> {

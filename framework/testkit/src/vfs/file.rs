@@ -7,7 +7,7 @@ use levada_log::vfs::VfsFile;
 use super::{
     FaultyFs, Machine,
     disk::{Change, FileId},
-    faults::Fault,
+    faults::{Fault, Life},
 };
 
 /// An open file.
@@ -44,9 +44,9 @@ impl VfsFile for FaultyFile {
             Ok(len)
         });
         let mut machine = self.fs.machine();
-        if machine.control.crashing {
+        if machine.control.life == Life::Crashing {
             // A process that is killed in a write leaves the front of it.
-            machine.control.crashing = false;
+            machine.control.life = Life::Crashed;
             let len = machine.control.rng.below(buf.len() as u64 + 1);
             machine.write(self.file, &buf[..index(len)], offset);
         }

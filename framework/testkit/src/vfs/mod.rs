@@ -41,7 +41,7 @@ pub use faults::{Fault, Fired, When};
 pub use planted::{NoDirSync, SkipFsync};
 
 use disk::Disk;
-use faults::Control;
+use faults::{Control, Life};
 use file::FaultyFile;
 
 /// A file system in memory that fails as disks, kernels and machines do. Clones are the same one.
@@ -129,7 +129,7 @@ impl FaultyFs {
 
     /// Whether [`Fault::Crash`] has fired: every call fails from then on.
     pub fn is_crashed(&self) -> bool {
-        self.machine().control.crashed
+        self.machine().control.life != Life::Up
     }
 
     /// Lets go of all locks, as some network file systems do while their holders live.
@@ -197,7 +197,7 @@ impl Machine {
     fn restart(&mut self) {
         self.disk.locks.clear();
         self.control.heal();
-        self.control.crashed = false;
+        self.control.life = Life::Up;
     }
 }
 

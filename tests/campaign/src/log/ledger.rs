@@ -61,8 +61,6 @@ pub(crate) type Seat = (usize, usize, usize);
 pub(crate) struct Ledger {
     pub(crate) topics: Vec<TopicLedger>,
     pub(crate) positions: BTreeMap<Seat, PositionLedger>,
-    /// Records that were acknowledged.
-    pub(crate) records: u64,
 }
 
 impl PartitionLedger {

@@ -9,9 +9,15 @@
 //! 4. Positions are those that were acknowledged last, or later ones; sealed topics stay sealed.
 
 mod audit;
+#[cfg(test)]
+mod crash_points;
+pub(crate) mod kills;
 mod ledger;
 mod payload;
+pub(crate) mod planted;
 pub(crate) mod power_cuts;
+#[cfg(test)]
+mod regressions;
 mod scene;
 mod steps;
 

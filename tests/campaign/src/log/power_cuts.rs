@@ -2,10 +2,7 @@
 
 use levada_testkit::vfs::{Fault as Faulty, Fired};
 
-use super::{
-    require,
-    scene::{Plant, Scene, Shown},
-};
+use super::scene::{Plant, Scene, Shown};
 use crate::campaign::{Campaign, Cases, Fault};
 
 /// Things done in one case, beyond its restarts.

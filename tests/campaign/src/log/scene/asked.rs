@@ -151,6 +151,7 @@ impl Scene {
                 require!(met, "nothing has happened: {error}");
                 return Ok(());
             }
+            Err(Error::Closed) if self.life.is_closing => return Ok(()),
             Err(error) => return Err(format!("a fetch was refused: {error}").into()),
         };
         let ledger = &self.ledger.topics[topic].partitions[partition];

@@ -23,6 +23,8 @@ pub(crate) struct Life {
     pub(crate) before: Fired,
     /// A sync has failed: nothing may be acknowledged any more.
     pub(crate) is_doomed: bool,
+    /// The log was told to close.
+    pub(crate) is_closing: bool,
     /// The log has said that it is dead.
     pub(crate) is_dead: bool,
 }
@@ -37,6 +39,7 @@ impl Life {
             asked: Vec::new(),
             before: Fired::default(),
             is_doomed: false,
+            is_closing: false,
             is_dead: false,
         }
     }
@@ -62,7 +65,7 @@ impl Scene {
     }
 
     /// Lets the log's works be polled up to so many times.
-    pub(super) fn work(&mut self, polls: u64) -> Result<(), Fault> {
+    pub(in crate::log) fn work(&mut self, polls: u64) -> Result<(), Fault> {
         for _ in 0..polls {
             if !self.step()? {
                 break;
@@ -79,7 +82,7 @@ impl Scene {
     }
 
     /// Lets the log work until it sleeps, and then nothing waits.
-    pub(super) fn drain(&mut self) -> Result<(), Fault> {
+    pub(in crate::log) fn drain(&mut self) -> Result<(), Fault> {
         while self.step()? {}
         require!(
             self.life.asked.is_empty(),
@@ -131,6 +134,8 @@ impl Scene {
     /// A dead log takes nothing more, and a new life begins.
     fn bury(&mut self) -> Result<(), Fault> {
         self.shown.dead_logs += 1;
+        // Reads that wait are still served.
+        self.drain()?;
         let calls = self.fs.calls();
         self.append()?;
         self.drain()?;

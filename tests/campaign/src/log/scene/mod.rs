@@ -18,7 +18,6 @@ use levada_testkit::{
 use super::{
     ledger::{Fate, Ledger, TopicLedger},
     payload::Tag,
-    require,
 };
 use crate::campaign::Fault;
 use asked::Asked;
@@ -78,7 +77,7 @@ pub(crate) struct Scene {
     rng: Rng,
     seed: Seed,
     plant: Plant,
-    fs: FaultyFs,
+    pub(in crate::log) fs: FaultyFs,
     clock: TestClock,
     journal_bytes: u64,
     segment_bytes: u64,
@@ -167,7 +166,7 @@ impl Scene {
         }
     }
 
-    fn append(&mut self) -> Result<(), Fault> {
+    pub(in crate::log) fn append(&mut self) -> Result<(), Fault> {
         for _ in 0..=self.rng.below(3) {
             let Some((topic, partition)) = self.pick() else {
                 return Ok(());
@@ -211,7 +210,7 @@ impl Scene {
         Ok((number, tag.batch()?))
     }
 
-    fn create_topic(&mut self) {
+    pub(in crate::log) fn create_topic(&mut self) {
         if self.ledger.topics.len() >= MOST_TOPICS {
             return;
         }
@@ -224,7 +223,7 @@ impl Scene {
         self.life.asked.push(Asked::Create { topic, ticket });
     }
 
-    fn seal(&mut self) -> Result<(), Fault> {
+    pub(in crate::log) fn seal(&mut self) -> Result<(), Fault> {
         let Some((topic, _)) = self.pick() else {
             return Ok(());
         };
@@ -236,7 +235,7 @@ impl Scene {
         self.ask(Asked::Seal { topic, ticket })
     }
 
-    fn move_group(&mut self) -> Result<(), Fault> {
+    pub(in crate::log) fn move_group(&mut self) -> Result<(), Fault> {
         let Some((topic, partition)) = self.pick() else {
             return Ok(());
         };

@@ -1,8 +1,11 @@
 //! Locks vanish: a second log opens the folder, and the first must notice.
 
-use levada_log::{Error, Log};
+use std::sync::Arc;
 
-use super::{FOLDER, Life, Scene};
+use levada_log::{Error, Log};
+use levada_testkit::vfs::Fault as Faulty;
+
+use super::{FOLDER, Fate, Life, Scene};
 use crate::{
     campaign::Fault,
     log::{audit::audit, require, steps::Steps},
@@ -10,59 +13,67 @@ use crate::{
 
 impl Scene {
     /// Opens the folder past the lock, and lets the log that had it go on until it is refused.
-    pub(super) fn takeover(&mut self) -> Result<(), Fault> {
+    pub(in crate::log) fn takeover(&mut self) -> Result<(), Fault> {
         // A stop in here is another matter.
         self.fs.heal();
-        let next = Steps::new(self.seed.rng(&format!("steps {}", self.fs.calls())));
-        let refused = self
-            .options()
-            .spawner(std::sync::Arc::new(next.clone()))
-            .open(FOLDER);
-        let in_use = matches!(refused, Err(Error::InUse(_)));
-        require!(in_use, "a second log has the folder: {refused:?}");
-        if self.life.is_dead {
+        if self.fs.is_crashed() || self.life.is_doomed || self.life.is_dead {
             return Ok(());
         }
+        let steps = Steps::new(self.seed.rng(&format!("steps {}", self.fs.calls())));
+        let open = || self.options().spawner(Arc::new(steps.clone())).open(FOLDER);
+        let refused = open();
+        let in_use = matches!(refused, Err(Error::InUse(_)));
+        require!(in_use, "a second log has the folder: {refused:?}");
         self.fs.drop_locks();
-        let log = self
-            .options()
-            .spawner(std::sync::Arc::new(next.clone()))
-            .open(FOLDER)?;
+        let log = open()?;
         self.shown.takeovers += 1;
-
-        // What the first log says from here on proves nothing; what it said before must hold.
-        self.life.asked.clear();
-        audit(&mut self.ledger, &log, &next)?;
-        self.usurped()?;
         self.shown.restarts += 1;
+
         let life = Life {
             number: self.shown.restarts,
             log: Some(log),
-            steps: next,
+            steps,
             before: self.fs.fired(),
             ..Life::ended(self.seed)
         };
-        drop(std::mem::replace(&mut self.life, life));
+        // What the first log says from here on proves nothing; what it said before must hold.
+        let first = std::mem::replace(&mut self.life, life);
+        audit(&mut self.ledger, self.life.log(), &self.life.steps)?;
+        for _ in 0..self.rng.below(10) {
+            self.append()?;
+        }
+        self.drain()?;
+        self.outlive(&first)?;
+        self.append()?;
+        self.drain()?;
         audit(&mut self.ledger, self.life.log(), &self.life.steps)
     }
 
     /// Lets a log whose folder was taken append until it is refused.
-    fn usurped(&mut self) -> Result<(), Fault> {
-        let Some((topic, partition)) = self.pick_usurped() else {
+    fn outlive(&mut self, first: &Life) -> Result<(), Fault> {
+        let Some(topic) = self.taken_topic(first.log()) else {
             return Ok(());
         };
+        let partition = first
+            .log()
+            .topic(&self.ledger.topics[topic].name)?
+            .partition(0)?;
         // Two journals can be filled before the third is begun.
         let mut bytes = 4 * self.journal_bytes.max(64 << 10);
         while bytes > 0 {
-            let (_, batch) = self.batch(topic, partition, 8)?;
+            let (number, batch) = self.batch(topic, 0, 8)?;
+            // Nobody reads the folder through the first log any more.
+            self.ledger.topics[topic].partitions[0].attempts[number].fate = Fate::Refused;
             bytes = bytes.saturating_sub(batch.size() as u64);
-            let ticket = self.partition(topic, partition)?.append(batch);
-            match self.life.steps.wait(ticket)? {
+            match first.steps.wait(partition.append(batch))? {
                 Ok(_) | Err(Error::NoSpace { .. }) => {}
+                // It had been told to seal the topic.
+                Err(Error::Sealed { .. }) => return Ok(()),
                 Err(Error::Dead { cause }) => {
                     let sentence = cause.to_string();
                     let names = sentence.contains("was opened by instance");
-                    require!(names, "the first log has died of {sentence}");
+                    let was_dead = first.met(self.fs.fired(), &[Faulty::ReadError]);
+                    require!(names || was_dead, "the first log has died of {sentence}");
                     return Ok(());
                 }
                 Err(error) => return Err(format!("the first log says {error}").into()),
@@ -71,13 +82,11 @@ impl Scene {
         Err("a log goes on although its folder was taken".into())
     }
 
-    /// A partition that can be appended to.
-    fn pick_usurped(&mut self) -> Option<(usize, usize)> {
-        let log: &Log = self.life.log();
-        let topics = self.ledger.topics.iter().enumerate();
-        let mut open = topics.filter(|(_, topic)| {
-            topic.sealed == super::Fate::Refused && log.topic(&topic.name).is_ok()
-        });
-        open.next().map(|(at, _)| (at, 0))
+    /// A topic that the first log can append to.
+    fn taken_topic(&self, log: &Log) -> Option<usize> {
+        let open = |topic: &super::TopicLedger| {
+            topic.sealed == Fate::Refused && log.topic(&topic.name).is_ok()
+        };
+        self.ledger.topics.iter().position(open)
     }
 }

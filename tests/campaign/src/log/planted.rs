@@ -1,0 +1,142 @@
+//! Campaign: bugs are planted, and the campaign of power cuts must catch each of them.
+//!
+//! Two are planted through the file system, here. Three are in the log, where no seam can express
+//! them: behind `cfg(planted = "..")`, which is set for a build of its own, in `target/planted`:
+//!
+//! ```text
+//! RUSTFLAGS='--cfg planted="ack_early"' cargo run --package levada-campaign \
+//!     --target-dir target/planted -- --only power-cuts --count 1000
+//! ```
+
+use std::{
+    env,
+    panic::catch_unwind,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{
+    power_cuts::{POWER_CUTS, play},
+    scene::Plant,
+};
+use crate::campaign::{Campaign, Cases, Fault};
+
+/// The campaign.
+pub(crate) const PLANTED: Campaign = Campaign {
+    name: "planted",
+    about: "Plants a bug in each case, and expects the cases of power-cuts to catch it.",
+    full: BUGS.len() as u64,
+    ci: BUGS.len() as u64,
+    weight: 5,
+    start: || Ok(Box::new(Planted::default())),
+};
+
+/// Cases of power-cuts in which a bug must be caught.
+const MOST_CASES: u64 = 1_000;
+
+/// The bugs, in the order of their cases.
+const BUGS: [(&str, Bug); 5] = [
+    ("files are not synced", Bug::Seam(Plant::SkipFsync)),
+    ("folders are not synced", Bug::Seam(Plant::NoDirSync)),
+    ("appends are acknowledged early", Bug::Cfg("ack_early")),
+    (
+        "damage is taken for a torn end",
+        Bug::Cfg("interior_truncate"),
+    ),
+    ("the fence is not looked at", Bug::Cfg("no_fence")),
+];
+
+/// Where a bug is planted.
+#[derive(Clone, Copy, Debug)]
+enum Bug {
+    /// In the file system.
+    Seam(Plant),
+    /// In the log, by `cfg(planted = "..")`.
+    Cfg(&'static str),
+}
+
+/// What was caught, and by what.
+#[derive(Debug, Default)]
+struct Planted(Vec<String>);
+
+impl Cases for Planted {
+    fn run(&mut self, number: u64) -> Result<(), Fault> {
+        let bug = usize::try_from(number).ok().and_then(|at| BUGS.get(at));
+        let (name, bug) = bug.ok_or("there are no more bugs")?;
+        let caught = match bug {
+            Bug::Seam(plant) => caught_here(*plant),
+            Bug::Cfg(value) => caught_by_build(value)?,
+        };
+        match caught {
+            Some(caught) => self.0.push(format!("{name}: caught by {caught}")),
+            None => return Err(format!("{name}, and {MOST_CASES} cases did not catch it").into()),
+        }
+        Ok(())
+    }
+
+    fn summary(&self) -> Vec<String> {
+        self.0.clone()
+    }
+
+    fn judge(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// The first case that catches a bug of the file system.
+fn caught_here(plant: Plant) -> Option<String> {
+    (0..MOST_CASES).find_map(|case| match catch_unwind(|| play(case, plant)) {
+        Ok(Ok(_)) => None,
+        Ok(Err(fault)) => Some(format!("case {case}: {fault}")),
+        Err(_) => Some(format!("case {case}: a panic")),
+    })
+}
+
+/// What a build with the bug in it says when it catches the bug.
+fn caught_by_build(value: &str) -> Result<Option<String>, Fault> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(root)
+        .env("RUSTFLAGS", format!("--cfg planted=\"{value}\""))
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .args([
+            "run",
+            "--quiet",
+            "--package",
+            "levada-campaign",
+            "--target-dir",
+        ])
+        .arg(target()?)
+        .args(["--", "--only", POWER_CUTS.name, "--count"])
+        .arg(MOST_CASES.to_string())
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let head = format!("FAILED {}, ", POWER_CUTS.name);
+    let caught = said.lines().find_map(|line| line.strip_prefix(&head));
+    match (caught, output.status.success()) {
+        (Some(caught), _) => Ok(Some(caught.to_owned())),
+        (None, true) => Ok(None),
+        (None, false) => Err(String::from_utf8_lossy(&output.stderr).into()),
+    }
+}
+
+/// The folder for builds with bugs in them, beside this build's.
+fn target() -> Result<PathBuf, Fault> {
+    let program = env::current_exe()?;
+    let target = program.ancestors().nth(2);
+    Ok(target
+        .ok_or("this program is in no folder")?
+        .join("planted"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bugs_of_the_file_system_are_caught() {
+        for plant in [Plant::SkipFsync, Plant::NoDirSync] {
+            caught_here(plant).unwrap();
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Bugs that the campaigns have found, each as the shortest story that shows it.
+
+use std::sync::Arc;
+
+use levada_core::Seed;
+use levada_log::{Batch, Error, Log, Options, Partition, Record, TopicOptions};
+use levada_testkit::vfs::{FaultyFs, Keep};
+
+use super::{
+    scene::{Plant, Scene},
+    steps::Steps,
+};
+
+const FOLDER: &str = "/srv/levada/data";
+
+fn options(fs: &FaultyFs, steps: &Steps) -> Options {
+    let (vfs, spawner) = (Arc::new(fs.clone()), Arc::new(steps.clone()));
+    Log::options().vfs(vfs).spawner(spawner).journal_bytes(4096)
+}
+
+fn steps() -> Steps {
+    Steps::new(Seed::new(1).rng("steps"))
+}
+
+/// A batch of one value of this many bytes.
+fn batch(len: usize) -> Batch {
+    let mut batch = Batch::new();
+    batch.push(&Record::of(&vec![7; len])).unwrap();
+    batch
+}
+
+/// An open log with a topic of one partition.
+fn opened(fs: &FaultyFs, steps: &Steps) -> (Log, Partition) {
+    let log = options(fs, steps).open(FOLDER).unwrap();
+    let made = log.create_topic("orders", TopicOptions::new());
+    let orders = steps.wait(made).unwrap().unwrap();
+    (log, orders.partition(0).unwrap())
+}
+
+/// How many records are there when the folder is opened again.
+fn reopened(fs: &FaultyFs) -> u64 {
+    let steps = steps();
+    let log = options(fs, &steps).open(FOLDER).unwrap();
+    log.topic("orders")
+        .unwrap()
+        .partition(0)
+        .unwrap()
+        .visible_end()
+}
+
+#[test]
+fn new_folders_above_the_data_folder_are_durable() {
+    let (fs, steps) = (FaultyFs::new(Seed::new(1)), steps());
+    let (_log, orders) = opened(&fs, &steps);
+    steps.wait(orders.append(batch(10))).unwrap().unwrap();
+    assert_eq!(reopened(&fs.power_cut(Keep::Nothing)), 1);
+}
+
+#[test]
+fn append_that_the_full_disk_refused_does_not_come_back() {
+    // Full at any byte of the frame, also in the padding after its last entry.
+    for room in (0..8192).step_by(32) {
+        let (fs, steps) = (FaultyFs::new(Seed::new(1)), steps());
+        let options = options(&fs, &steps).journal_bytes(1 << 20);
+        let log = options.open(FOLDER).unwrap();
+        let made = log.create_topic("orders", TopicOptions::new());
+        let orders = steps.wait(made).unwrap().unwrap().partition(0).unwrap();
+        fs.set_room(Some(room));
+        let refused = steps.wait(orders.append(batch(5000))).unwrap();
+        assert!(
+            matches!(refused, Err(Error::NoSpace { .. })),
+            "{room}: {refused:?}"
+        );
+        assert_eq!(reopened(&fs.kill()), 0, "{room}");
+        assert_eq!(reopened(&fs.power_cut(Keep::Everything)), 0, "{room}");
+    }
+}
+
+#[test]
+fn remains_of_a_frame_that_did_not_fit_are_not_taken_for_a_damaged_head() {
+    let (fs, steps) = (FaultyFs::new(Seed::new(1)), steps());
+    let (_log, orders) = opened(&fs, &steps);
+    // The first append begins a journal, and leaves its file at an odd length.
+    fs.set_room(Some(4096 + 19));
+    let refused = steps.wait(orders.append(batch(5000))).unwrap();
+    assert!(matches!(refused, Err(Error::NoSpace { .. })), "{refused:?}");
+    fs.set_room(None);
+    for _ in 0..3 {
+        let mut ticket = orders.append(batch(10));
+        while super::steps::answered(&mut ticket).is_none() {
+            assert!(steps.step());
+            reopened(&fs.kill());
+        }
+    }
+}
+
+#[test]
+fn log_whose_folder_was_taken_leaves_the_new_segments_and_journals_alone() {
+    for seed in 0..60 {
+        let mut scene = Scene::new(seed, Plant::None).unwrap();
+        scene.create_topic();
+        scene.drain().unwrap();
+        for _ in 0..4 {
+            for polls in 0..8 {
+                scene.append().unwrap();
+                scene.work(polls).unwrap();
+            }
+            let taken = scene.takeover();
+            taken.unwrap_or_else(|fault| panic!("seed {seed}: {fault}"));
+        }
+        scene.finish().unwrap();
+    }
+}

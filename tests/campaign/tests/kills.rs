@@ -1,0 +1,15 @@
+//! A process that is killed, again and again, has lost nothing that it acknowledged.
+
+use std::process::Command;
+
+#[test]
+fn killed_process_loses_nothing_that_was_acknowledged() {
+    let output = Command::new(env!("CARGO_BIN_EXE_levada-campaign"))
+        .args(["--only", "kills", "--count", "10"])
+        .output()
+        .expect("the program was built with this test");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("kills: reached 10"), "{said}");
+    assert!(!said.contains(" 0 records acknowledged"), "{said}");
+}
