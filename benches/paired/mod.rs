@@ -205,7 +205,25 @@ fn rounds(workload: &Workload, programs: &Programs, scale: Scale) -> Result<Repo
     for program in &programs {
         fastest = fastest.max(program.run(scale.pilot)?.rate());
     }
-    let events = scale.events(fastest);
+    let mut events = scale.events(fastest);
+    let rows = loop {
+        if let Some(rows) = all_rounds(&programs, events, scale)? {
+            break rows;
+        }
+        // The machine was busier when this number was found.
+        events *= 2;
+    };
+    let report = Report::new(workload, scale, rows);
+    println!("{report}");
+    Ok(report)
+}
+
+/// Runs every program in each round; nothing if one was done too soon.
+fn all_rounds(
+    programs: &[Program],
+    events: u64,
+    scale: Scale,
+) -> Result<Option<Vec<Row>>, BoxError> {
     let row = |program: &Program| Row {
         label: program.label,
         figures: Vec::new(),
@@ -215,10 +233,12 @@ fn rounds(workload: &Workload, programs: &Programs, scale: Scale) -> Result<Repo
         for turn in 0..programs.len() {
             // They take turns at beginning a round, so that none is always behind the same other.
             let next = (round + turn) % programs.len();
-            rows[next].figures.push(programs[next].run(events)?);
+            let figure = programs[next].run(events)?;
+            if !scale.lasted(&figure) {
+                return Ok(None);
+            }
+            rows[next].figures.push(figure);
         }
     }
-    let report = Report::new(workload, scale, rows);
-    println!("{report}");
-    Ok(report)
+    Ok(Some(rows))
 }

@@ -5,6 +5,7 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use levada::BoxError;
@@ -41,6 +42,11 @@ impl Scale {
     /// True if it is enough for a verdict.
     pub(super) fn is_check(self) -> bool {
         self.seconds >= Self::CHECK.seconds && self.rounds >= Self::CHECK.rounds
+    }
+
+    /// True if this run was long enough.
+    pub(super) fn lasted(self, figure: &Figure) -> bool {
+        Duration::from_secs_f64(figure.seconds) >= Duration::from_secs(self.seconds)
     }
 
     /// How many events a program of this rate is busy with for long enough, in millions. A pilot is

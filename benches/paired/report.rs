@@ -78,7 +78,6 @@ impl Report {
     pub(super) fn new(workload: &Workload, scale: Scale, rows: Vec<Row>) -> Self {
         let mut faults = different_sums(workload.sums, &rows);
         if scale.is_check() {
-            faults.extend(short_runs(scale, &rows));
             faults.extend(other_machine());
         }
         Self {
@@ -119,16 +118,6 @@ fn different_sums(sums: Sums, rows: &[Row]) -> Vec<String> {
     let mut complaints: Vec<_> = different.map(says).collect();
     complaints.dedup();
     complaints
-}
-
-fn short_runs(scale: Scale, rows: &[Row]) -> Option<String> {
-    let seconds = rows
-        .iter()
-        .flat_map(|row| row.figures.iter().map(|it| it.seconds));
-    let shortest = seconds.fold(f64::MAX, f64::min);
-    #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
-    let enough = shortest >= scale.seconds as f64;
-    (!enough).then(|| format!("a run took {shortest:.1} s, less than {} s", scale.seconds))
 }
 
 /// Our pipelines take all cores they find, and the peers two.
@@ -261,16 +250,5 @@ mod tests {
                 .contains("no verdict: fast has the check sum 1000")
         );
         assert!(!different.holds());
-    }
-
-    #[test]
-    fn a_run_that_was_too_short_is_no_verdict() {
-        let short = report([10.0, 10.0, 9.9, 10.0, 10.0], 1_000);
-        assert!(
-            short
-                .to_string()
-                .contains("no verdict: a run took 9.9 s, less than 10 s")
-        );
-        assert!(!short.holds());
     }
 }

@@ -8,6 +8,7 @@
 //! | [`one_process`] | one log at a time has a data folder |
 //! | [`torn`] | a torn last group commit is cut and reported, at whatever byte it was torn |
 //! | [`damage`] | other damage stops its partition, or the log, and changes nothing |
+//! | [`hostile`] | sizes that somebody else wrote cost neither a panic nor memory |
 //! | [`faults`] | failed syncs, full disks, short writes |
 
 #![expect(
@@ -19,6 +20,7 @@
 mod damage;
 mod faults;
 mod groups;
+mod hostile;
 mod one_process;
 mod round_trip;
 mod support;

@@ -76,3 +76,46 @@ fn log_whose_folder_was_opened_past_the_lock_stops_at_its_next_flush() {
     let sentence = failure.expect("a fenced log stops").to_string();
     assert!(sentence.contains("opened by instance 2"), "{sentence}");
 }
+
+/// Names the folder that [`another_process`] opens.
+const FOLDER: &str = "LEVADA_LOG_TEST_FOLDER";
+
+/// The other process: this test binary again, with this test alone. By itself it does nothing.
+#[test]
+fn another_process() {
+    let Some(folder) = std::env::var_os(FOLDER) else {
+        return;
+    };
+    for _ in 0..1000 {
+        let refused = Log::open(&folder).unwrap_err();
+        assert!(matches!(refused, Error::InUse(_)), "{refused}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn second_process_is_refused_each_time_and_by_any_path() {
+    let parent = tempfile::tempdir().unwrap();
+    let (folder, link) = (parent.path().join("data"), parent.path().join("link"));
+    let log = Log::open(&folder).unwrap();
+    let orders = made(&log, "orders");
+    std::os::unix::fs::symlink(&folder, &link).unwrap();
+    let others = [&folder, &link].map(|path| {
+        std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "one_process::another_process"])
+            .env(FOLDER, path)
+            .output()
+            .unwrap()
+    });
+    for other in others {
+        let said = String::from_utf8_lossy(&other.stdout);
+        assert!(
+            other.status.success() && said.contains("1 passed"),
+            "{said}"
+        );
+    }
+    orders.append(batch(&[b"fine"])).wait().unwrap();
+    assert_eq!(log.instance(), 1);
+    log.close().wait().unwrap();
+    assert_eq!(Log::open(&folder).unwrap().instance(), 2);
+}

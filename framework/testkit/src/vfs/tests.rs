@@ -27,7 +27,9 @@ fn cuts(scene: impl Fn(&FaultyFs)) -> Vec<FaultyFs> {
 
 fn total(cuts: &[FaultyFs]) -> Fired {
     let mut total = Fired::default();
-    cuts.iter().for_each(|fs| total += fs.fired());
+    for fs in cuts {
+        total += fs.fired();
+    }
     total
 }
 
@@ -65,7 +67,8 @@ fn unsynced_write_is_kept_torn_or_lost_and_grown_files_have_zeros_or_garbage() {
         torn(512) && torn(PAGE),
         "a block was kept and the next lost"
     );
-    let at_any_byte = |bytes: &Vec<u8>| bytes.len() % 512 != 0 && bytes.iter().all(|b| *b == 7);
+    let at_any_byte =
+        |bytes: &Vec<u8>| !bytes.len().is_multiple_of(512) && bytes.iter().all(|b| *b == 7);
     assert!(found.iter().any(at_any_byte));
     let total = total(&cuts);
     for fault in [

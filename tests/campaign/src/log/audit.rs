@@ -167,7 +167,7 @@ impl Judged {
                 number >= next && *offset >= end,
                 "offset {offset} has append {number}, after append {next} and offset {end}"
             );
-            let batch = self.batch(ledger, tag, left)?;
+            let batch = Self::batch(ledger, tag, left)?;
             self.missing(&mut ledger.attempts, next..number)?;
             let Some(attempt) = ledger.attempts.get_mut(number) else {
                 return Err(format!("append {number} was never made").into());
@@ -197,7 +197,7 @@ impl Judged {
     }
 
     /// How many records the batch at the front of `left` has, once it is found to be whole.
-    fn batch(&self, ledger: &PartitionLedger, tag: Tag, left: &[Found]) -> Result<usize, Fault> {
+    fn batch(ledger: &PartitionLedger, tag: Tag, left: &[Found]) -> Result<usize, Fault> {
         let number = tag.attempt;
         let count = ledger
             .attempts

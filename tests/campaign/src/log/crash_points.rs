@@ -10,11 +10,11 @@ use crate::campaign::Fault;
 fn crashed(seed: u64, call: u64) -> Result<Option<Scene>, Fault> {
     let mut scene = Scene::new(seed, Plant::None)?;
     scene.fs.inject(Faulty::Crash, When::After(call));
-    for act in 0..40 {
+    for act in 0..16 {
         match act {
-            0 | 20 => scene.create_topic(),
-            30 => scene.seal()?,
-            12 | 25 | 35 => scene.move_group()?,
+            0 | 8 => scene.create_topic(),
+            13 => scene.seal()?,
+            6 | 14 => scene.move_group()?,
             _ => scene.append()?,
         }
         // Every third append is committed together with the next.

@@ -41,7 +41,7 @@ const ENOUGH: usize = 50;
 /// Records acknowledged in the median cycle, at least.
 const LEAST_MEDIAN: u64 = 1_000;
 /// A child that says nothing for so long hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Lines of a child that may wait to be read: it blocks when there are more.
 const LINES: usize = 1 << 16;
 

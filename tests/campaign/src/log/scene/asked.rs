@@ -138,7 +138,7 @@ impl Scene {
     }
 
     fn fetched(
-        &mut self,
+        &self,
         (topic, partition): (usize, usize),
         from: u64,
         answer: levada_log::Result<Fetched>,

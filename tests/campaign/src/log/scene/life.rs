@@ -11,6 +11,10 @@ use crate::{
 };
 
 /// One life of the log.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the three can be true together, in any combination"
+)]
 #[derive(Debug)]
 pub(crate) struct Life {
     pub(crate) number: u64,
