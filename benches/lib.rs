@@ -15,6 +15,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The allocator that the benches and, in a paired run, the peers are built with.
 pub const ALLOCATOR_NAME: &str = if cfg!(feature = "mimalloc") {
     "mimalloc"
-} else {
+} else if cfg!(target_env = "gnu") {
     "glibc"
+} else {
+    "the system's"
 };

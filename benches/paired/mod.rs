@@ -10,7 +10,7 @@
 //! | `--check` | builds the peers, runs 5 rounds of at least 10 s, and fails on a missed bar |
 //! | `--smoke` | runs our programs on little input against a plain loop |
 //! | `--only NAME` | leaves out all workloads but one |
-//! | `--seconds S`, `--rounds N` | changes how long and how often |
+//! | `--seconds S`, `--rounds N` | how long and how often; less than a check has no verdict |
 //! | `--peers DIR` | where the peers are; a relative path starts at the root of the workspace |
 //!
 //! Without `--bench`, which cargo passes when it measures, a bench is a test and runs as a smoke.
@@ -215,6 +215,9 @@ fn rounds(workload: &Workload, programs: &Programs, scale: Scale) -> Result<Repo
     };
     let report = Report::new(workload, scale, rows);
     println!("{report}");
+    if !scale.is_check() {
+        println!("This is a look: a verdict needs 5 rounds of 10 s.\n");
+    }
     Ok(report)
 }
 

@@ -26,6 +26,7 @@
 //! | [`csv`](source::csv) | `csv` | the rows of a CSV file |
 //! | [`iter`](source::iter) | `iter` | what an iterator gives |
 //! | [`generate`](source::generate) | `generate` | what a seed gives |
+//! | [`Handover`](source::Handover) | `handover` | what a thread of its own reads |
 //!
 //! | sink | in | writes |
 //! |---|---|---|

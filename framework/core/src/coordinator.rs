@@ -116,8 +116,9 @@ impl Coordinator {
         self.last_look + self.interval
     }
 
-    /// Looks at the time: begins a checkpoint if one is due and there is something to find out: sources
-    /// have read on since the last, or the last did not find everything done.
+    /// Looks at the time: begins a checkpoint if one is due and there is something to find out.
+    ///
+    /// That is, sources have read on since the last, or the last did not find everything done.
     pub fn look(&mut self, now: Duration, records_read: u64) -> Option<Effect> {
         if now < self.next_look() {
             return None;

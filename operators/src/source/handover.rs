@@ -95,6 +95,44 @@ impl<T> Drop for Offer<T> {
 }
 
 /// The side that takes: a reader of a split.
+///
+/// # Examples
+///
+/// A source that reads on a thread of its own:
+///
+/// ```
+/// use levada_core::{BoxError, Source, SourceContext, SplitReader};
+/// use levada_engine::Pipeline;
+/// use levada_operators::{prelude::*, sink::Collected, source::Handover};
+///
+/// struct Squares(u64);
+///
+/// impl Source for Squares {
+///     type Item = u64;
+///
+///     fn splits(&self) -> Result<Vec<String>, BoxError> {
+///         Ok(vec!["squares".to_owned()])
+///     }
+///
+///     fn open(&self, _: u32, cx: &SourceContext) -> Result<Box<dyn SplitReader<u64>>, BoxError> {
+///         let end = self.0;
+///         let reader = Handover::start(&*cx.spawner, "squares", move |offer| async move {
+///             for n in 0..end {
+///                 offer.put(n, n * n).await?; // This thread may block.
+///             }
+///             Ok(())
+///         })?;
+///         Ok(Box::new(reader))
+///     }
+/// }
+///
+/// let pipeline = Pipeline::new("squares");
+/// let squares = Collected::new();
+/// pipeline.source(Squares(4)).sink(collect(&squares));
+/// pipeline.run()?;
+/// assert_eq!(squares.take(), [0, 1, 4, 9]);
+/// # Ok::<(), levada_engine::Error>(())
+/// ```
 pub struct Handover<T> {
     shared: Arc<Shared<T>>,
 }

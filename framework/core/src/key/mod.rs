@@ -9,7 +9,7 @@
 //! | `bool` | one byte, 0 or 1 |
 //! | integers | big-endian, in their own width |
 //! | byte strings | as they are |
-//! | a part of a tuple, struct, sequence or variant | its length as a big-endian `u32`, then the part |
+//! | a part of a tuple, struct, sequence or variant | its length as a big-endian `u32`, then it |
 //! | `Option` | one byte, 0 or 1, then the value |
 //! | an enum | the variant's index as a big-endian `u32`, then its parts |
 //! | a newtype | as what it holds |

@@ -2,7 +2,7 @@
 
 /// The 32-bit hash that Kafka's default partitioner takes of a key's bytes.
 ///
-/// Austin Appleby's `MurmurHash2` with Kafka's seed (`org.apache.kafka.common.utils.Utils.murmur2`).
+/// Austin Appleby's `MurmurHash2` with Kafka's seed (`Utils.murmur2` of `org.apache.kafka.common`).
 /// Kafka's own test vectors and 10,000 more from an independent program are in `tests/vectors`.
 ///
 /// # Examples

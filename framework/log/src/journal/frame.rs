@@ -164,8 +164,8 @@ impl Head {
         (is_whole(head) && u16_at(head, 4) != VERSION).then(|| u16_at(head, 4))
     }
 
-    /// Whether `bytes` look as if a head of `journal` had been there before it was torn or rotted. A
-    /// whole head of another journal is only left over from the file's last use, and other bytes
+    /// Whether `bytes` look as if a head of `journal` had been there before it was torn or rotted.
+    /// A whole head of another journal is only left over from the file's last use, and other bytes
     /// are of a frame that did not fit on the disk.
     pub(crate) fn is_suspected(bytes: &[u8], journal: JournalId) -> bool {
         let is_magic = !bytes.is_empty() && bytes.iter().zip(MAGIC).all(|(a, b)| *a == b);

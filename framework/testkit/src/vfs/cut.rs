@@ -4,7 +4,8 @@ use levada_core::Rng;
 
 use super::{
     Machine,
-    disk::{Change, File},
+    change::Change,
+    disk::File,
     faults::{Control, Fault},
 };
 

@@ -9,6 +9,8 @@ use std::{
 
 use levada_log::vfs::{Entry, EntryKind};
 
+use super::change::{Change, NameChange};
+
 /// A file, whatever its names are.
 pub(super) type FileId = u64;
 
@@ -30,25 +32,6 @@ pub(super) struct File {
     pub(super) unsynced: Vec<Change>,
 }
 
-/// A change of a file's content.
-#[derive(Clone, Debug)]
-pub(super) enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
-    SetLen(usize),
-}
-
-/// A change of names.
-#[derive(Clone, Debug)]
-pub(super) enum NameChange {
-    Made(PathBuf, Node),
-    Renamed {
-        from: PathBuf,
-        to: PathBuf,
-        node: Node,
-    },
-    Removed(PathBuf),
-}
-
 /// Names, and what they stand for. The root, `/` or empty, is there without being named.
 pub(super) type Names = BTreeMap<PathBuf, Node>;
 
@@ -64,50 +47,6 @@ pub(super) struct Disk {
     pub(super) locks: BTreeMap<PathBuf, u64>,
     /// The number of the next file or lock.
     next: u64,
-}
-
-impl Change {
-    pub(super) fn apply(&self, content: &mut Vec<u8>) {
-        match self {
-            Self::Write { offset, bytes } => {
-                let end = offset + bytes.len();
-                if content.len() < end {
-                    content.resize(end, 0);
-                }
-                content[*offset..end].copy_from_slice(bytes);
-            }
-            Self::SetLen(len) => content.resize(*len, 0),
-        }
-    }
-}
-
-impl NameChange {
-    pub(super) fn apply(&self, names: &mut Names) {
-        match self {
-            Self::Made(path, node) => {
-                names.insert(path.clone(), *node);
-            }
-            Self::Renamed { from, to, node } => {
-                if names.get(from) == Some(node) {
-                    names.remove(from);
-                }
-                names.insert(to.clone(), *node);
-            }
-            Self::Removed(path) => {
-                names.remove(path);
-            }
-        }
-    }
-
-    /// Whether a sync of `folder` makes it durable.
-    fn is_in(&self, folder: &Path) -> bool {
-        match self {
-            Self::Made(path, _) | Self::Removed(path) => path.parent() == Some(folder),
-            Self::Renamed { from, to, .. } => {
-                [from, to].iter().any(|path| path.parent() == Some(folder))
-            }
-        }
-    }
 }
 
 impl File {

@@ -6,7 +6,8 @@ use levada_log::vfs::VfsFile;
 
 use super::{
     FaultyFs, Machine,
-    disk::{Change, FileId},
+    change::Change,
+    disk::FileId,
     faults::{Fault, Life},
 };
 

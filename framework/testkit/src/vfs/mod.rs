@@ -1,11 +1,12 @@
-//! A file system in memory that loses, tears and reorders what was not synced, and fails on command.
+//! A file system in memory that loses, tears and reorders what was not synced, and fails on
+//! command.
 //!
 //! Every file and name exists twice: as programs see it, and as it lies on the disk. A write or a
 //! change of names reaches the first at once and the second by a sync. What a power cut leaves is
 //! the second, with any part of what was not synced:
 //!
-//! 1. An unsynced write survives whole, torn (at 512 or 4,096 bytes, or at any byte), or not at all,
-//!    whatever became of the ones before it.
+//! 1. An unsynced write survives whole, torn (at 512 or 4,096 bytes, or at any byte), or not at
+//!    all, whatever became of the ones before it.
 //! 2. A file that had grown may keep its length, with zeros or garbage in it.
 //! 3. A name that was made, changed or removed without a sync of its folder may be so, or not.
 //! 4. A file that is removed, or replaced by a rename, is as it was until the removal is on disk.
@@ -17,9 +18,10 @@
 //! the next sync reports success. Names are not lost by a failed [`sync_dir`](Vfs::sync_dir): file
 //! systems keep those in a journal of their own.
 //!
-//! All choices come from a seed, and [`FaultyFs::trace`] is a hash of every call and its result: two
-//! runs with the same seed and the same calls have the same trace.
+//! All choices come from a seed, and [`FaultyFs::trace`] is a hash of every call and its result:
+//! two runs with the same seed and the same calls have the same trace.
 
+mod change;
 mod cut;
 mod disk;
 mod faults;

@@ -13,7 +13,7 @@ const ENOUGH: u64 = 300;
 /// The campaign.
 pub(crate) const POWER_CUTS: Campaign = Campaign {
     name: "power-cuts",
-    about: "Crashes, power cuts, full disks, failed syncs and rot under a log in a simulated machine.",
+    about: "Crashes, power cuts, full disks, failed syncs and rot under a log, simulated.",
     full: 100_000,
     ci: 500,
     weight: 3,

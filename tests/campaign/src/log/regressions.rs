@@ -7,7 +7,7 @@ use levada_log::{Batch, Error, Log, Options, Partition, Record, TopicOptions};
 use levada_testkit::vfs::{FaultyFs, Keep};
 
 use super::{
-    scene::{Plant, Scene},
+    scene::{Ending, Plant, Scene},
     steps::Steps,
 };
 
@@ -95,15 +95,45 @@ fn remains_of_a_frame_that_did_not_fit_are_not_taken_for_a_damaged_head() {
 }
 
 #[test]
+fn journal_of_a_log_whose_folder_was_taken_is_not_used_again() {
+    let fs = FaultyFs::new(Seed::new(1));
+    let (first, second) = (steps(), steps());
+    let open = |steps: &Steps| {
+        options(&fs, steps)
+            .journal_bytes(64 << 10)
+            .open(FOLDER)
+            .unwrap()
+    };
+    let log = open(&first);
+    let made = log.create_topic("orders", TopicOptions::new());
+    let taken = first.wait(made).unwrap().unwrap().partition(0).unwrap();
+    first.wait(taken.append(batch(10))).unwrap().unwrap();
+
+    fs.drop_locks();
+    let log = open(&second);
+    let orders = log.topic("orders").unwrap().partition(0).unwrap();
+    // Eight fill a journal, and the next begin another: in the file that the first log still has?
+    for _ in 0..10 {
+        second.wait(orders.append(batch(5000))).unwrap().unwrap();
+    }
+    // Whatever the first log says to this.
+    drop(first.wait(taken.append(batch(10))).unwrap());
+    assert_eq!(reopened(&fs.kill()), 11);
+}
+
+#[test]
 fn log_whose_folder_was_taken_leaves_the_new_segments_and_journals_alone() {
     for seed in 0..60 {
         let mut scene = Scene::new(seed, Plant::None).unwrap();
+        // A full journal waits to be flushed at most times, or one that is not full has room.
+        scene.journal_bytes = [4 << 10, 16 << 10][usize::try_from(seed % 2).unwrap()];
+        scene.end(Ending::Kill).unwrap();
         scene.create_topic();
         scene.drain().unwrap();
-        for _ in 0..4 {
-            for polls in 0..8 {
+        for _ in 0..6 {
+            for _ in 0..8 {
                 scene.append().unwrap();
-                scene.work(polls).unwrap();
+                scene.work(2).unwrap();
             }
             let taken = scene.takeover();
             taken.unwrap_or_else(|fault| panic!("seed {seed}: {fault}"));

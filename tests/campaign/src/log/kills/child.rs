@@ -1,4 +1,5 @@
-//! The program that is killed: it opens the folder, appends as fast as it can, and says what it does.
+//! The program that is killed: it opens the folder, appends as fast as it can, and says what it
+//! does.
 //!
 //! It says each thing in a line on its standard output, which the parent keeps: another place than
 //! the files that are at stake.

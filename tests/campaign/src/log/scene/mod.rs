@@ -4,6 +4,7 @@ mod asked;
 mod damage;
 mod life;
 mod restart;
+mod shown;
 mod takeover;
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use levada_core::{Rng, Seed};
 use levada_log::{Batch, Log, TopicOptions, vfs::Vfs};
 use levada_testkit::{
     TestClock,
-    vfs::{Fault as Faulty, FaultyFs, Fired, NoDirSync, SkipFsync, When},
+    vfs::{Fault as Faulty, FaultyFs, NoDirSync, SkipFsync, When},
 };
 
 use super::{
@@ -23,6 +24,7 @@ use crate::campaign::Fault;
 use asked::Asked;
 use life::Life;
 pub(crate) use restart::Ending;
+pub(crate) use shown::Shown;
 
 /// Where the data folder is. None of the folders above it is there at first.
 const FOLDER: &str = "/srv/levada/data";
@@ -43,34 +45,6 @@ pub(crate) enum Plant {
     NoDirSync,
 }
 
-/// What scenes have shown.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Shown {
-    pub(crate) fired: Fired,
-    pub(crate) acknowledged: u64,
-    pub(crate) restarts: u64,
-    pub(crate) crashes_in_recovery: u64,
-    pub(crate) torn_commits: u64,
-    pub(crate) dead_logs: u64,
-    pub(crate) takeovers: u64,
-    pub(crate) damages: u64,
-    pub(crate) damages_noticed: u64,
-}
-
-impl std::ops::AddAssign for Shown {
-    fn add_assign(&mut self, other: Self) {
-        self.fired += other.fired;
-        self.acknowledged += other.acknowledged;
-        self.restarts += other.restarts;
-        self.crashes_in_recovery += other.crashes_in_recovery;
-        self.torn_commits += other.torn_commits;
-        self.dead_logs += other.dead_logs;
-        self.takeovers += other.takeovers;
-        self.damages += other.damages;
-        self.damages_noticed += other.damages_noticed;
-    }
-}
-
 /// A log on a faulty file system.
 #[derive(Debug)]
 pub(crate) struct Scene {
@@ -79,7 +53,7 @@ pub(crate) struct Scene {
     plant: Plant,
     pub(in crate::log) fs: FaultyFs,
     clock: TestClock,
-    journal_bytes: u64,
+    pub(in crate::log) journal_bytes: u64,
     segment_bytes: u64,
     ledger: Ledger,
     life: Life,

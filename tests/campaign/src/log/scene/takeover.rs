@@ -39,7 +39,7 @@ impl Scene {
         // What the first log says from here on proves nothing; what it said before must hold.
         let first = std::mem::replace(&mut self.life, life);
         audit(&mut self.ledger, self.life.log(), &self.life.steps)?;
-        for _ in 0..self.rng.below(10) {
+        for _ in 0..self.rng.below(20) {
             self.append()?;
         }
         self.drain()?;
