@@ -190,7 +190,9 @@ fn full_disk_refuses_appends_and_takes_them_again_when_there_is_room() {
         let read = read_all(&orders, 0);
         assert_eq!(read.len() as u64, acknowledged + 1);
         assert_eq!(read.last(), Some(&(offset, b"again".to_vec())));
-        log.close().wait().unwrap();
+        // So is one that closing waits for.
+        let closed = (0..10).any(|_| log.close().wait().is_ok());
+        assert!(closed, "the log can be closed again");
         let log = faults.options().open(folder.path()).unwrap();
         assert_eq!(read_all(&found(&log, "orders"), 0), read);
     }

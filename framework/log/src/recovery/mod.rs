@@ -6,8 +6,9 @@
 //! 4. Write their batches to the segments, and sync those. What was read may come from the page
 //!    cache of a machine whose last sync failed, so nothing is believed before it is written again.
 //! 5. Lift next offsets above every position that is named anywhere.
-//! 6. Start a new journal; write an image that names it, with the next instance. That is the commit
-//!    point: before it the next start finds what this one found, and comes to the same.
+//! 6. Start a new journal, once the names of the old ones are durable; write an image that names
+//!    it, with the next instance. That is the commit point: before it the next start finds what
+//!    this one found, and comes to the same.
 //! 7. Remove the old journals.
 
 mod replay;
@@ -104,6 +105,11 @@ pub(crate) fn open(vfs: &dyn Vfs, paths: &Paths, segment_bytes: u64, nonce: u64)
         instance: image.instance,
         number: image.journal,
     };
+    // A crash may have kept the names of the old journals from becoming durable, and that of the
+    // new one must not be so before them.
+    let journals_folder = paths.journals();
+    vfs.sync_dir(&journals_folder)
+        .map_err(|e| Error::io("cannot sync folder", journals_folder, e))?;
     let journal = Journal::create(vfs, paths, journal_id, None).map_err(error)?;
     image::write(vfs, paths, &image).map_err(error)?;
     let spare = folder.retire(&image, &journals);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use levada_core::Seed;
 use levada_log::{Batch, Error, Log, Options, Partition, Record, TopicOptions};
-use levada_testkit::vfs::{FaultyFs, Keep};
+use levada_testkit::vfs::{Fault, FaultyFs, Keep, When};
 
 use super::{
     scene::{Ending, Plant, Scene},
@@ -91,6 +91,23 @@ fn remains_of_a_frame_that_did_not_fit_are_not_taken_for_a_damaged_head() {
             assert!(steps.step());
             reopened(&fs.kill());
         }
+    }
+}
+
+#[test]
+fn new_journal_is_not_durable_before_the_one_that_a_crash_left_behind() {
+    for (seed, calls) in (0..20).flat_map(|seed| (0..60).map(move |calls| (seed, calls))) {
+        let fs = FaultyFs::new(Seed::new(seed));
+        let first = steps();
+        let (_log, orders) = opened(&fs, &first);
+        // The next append begins a journal, whose name does not become durable.
+        fs.inject(Fault::DirSyncFailed, When::After(0));
+        first.wait(orders.append(batch(10))).unwrap().unwrap_err();
+
+        let fs = fs.kill();
+        fs.inject(Fault::Crash, When::After(calls));
+        drop(options(&fs, &steps()).open(FOLDER));
+        assert_eq!(reopened(&fs.power_cut(Keep::Any)), 0, "{seed} {calls}");
     }
 }
 
