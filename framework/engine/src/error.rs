@@ -1,11 +1,13 @@
 //! Why a pipeline did not start, or did not come to its end.
 
-use std::{io, path::PathBuf};
+use std::{fmt, io, path::PathBuf};
 
 use levada_core::{BoxError, backend::BackendError, graph::BuildError};
 
 /// Why a pipeline did not start, or did not come to its end.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug` form is its sentence too, since that is what a `main` that returns it prints.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Something is wrong with what the program drew.
@@ -58,4 +60,23 @@ pub enum Error {
         /// The pipeline.
         pipeline: String,
     },
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_main_that_returns_an_error_prints_its_sentence() {
+        let error = Error::Aborted {
+            pipeline: "orders".to_owned(),
+        };
+        assert_eq!(format!("{error:?}"), "pipeline `orders` was aborted");
+    }
 }
