@@ -8,6 +8,9 @@ mod conformance;
 /// The operator contract: what comes out is a function of what goes in.
 mod contract;
 
+/// What a newcomer gets wrong is told in a few lines, and what is right builds soon.
+mod first_hour;
+
 /// Lag and counts are what a test counts itself.
 mod lag;
 

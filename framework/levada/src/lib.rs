@@ -41,6 +41,7 @@
 //! | [`csv`](source::csv) | the rows of a CSV file |
 //! | [`iter`](source::iter) | what an iterator gives |
 //! | [`generate`](source::generate) | what a seed gives |
+//! | [`Handover`](source::Handover) | what a thread of its own reads |
 //!
 //! | sink | writes |
 //! |---|---|
