@@ -9,8 +9,8 @@ use std::{
 };
 
 use levada::{
-    BoxError, Data, Intake, Read, Sink, SinkContext, SinkWriter, Source, SourceContext,
-    SplitReader, key::Key, record::Head,
+    BoxError, Data, Incoming, Sink, SinkContext, SinkWriter, Source, SourceContext, SplitReader,
+    key::Key, record::Head,
 };
 
 /// How many splits the events are dealt into: one for each worker of the peers.
@@ -52,47 +52,42 @@ where
     F: Fn(u64) -> T + Clone + Send + 'static,
 {
     type Item = T;
+    type Reader = EventReader<F>;
 
     fn splits(&self) -> Result<Vec<String>, BoxError> {
         Ok((0..SPLITS).map(|split| format!("events/{split}")).collect())
     }
 
-    fn open(&self, split: u32, _: &SourceContext) -> Result<Box<dyn SplitReader<T>>, BoxError> {
-        let event = self.event.clone();
+    fn open(&self, split: u32, _: &SourceContext) -> Result<Self::Reader, BoxError> {
         let (first, step) = (u64::from(split), u64::from(SPLITS));
-        let end = self.count.saturating_sub(first).div_ceil(step);
-        Ok(Box::new(Reader {
-            event: move |offset| event(first + offset * step),
+        Ok(EventReader {
+            event: self.event.clone(),
+            first,
             next: 0,
-            end,
-        }))
+            end: self.count.saturating_sub(first).div_ceil(step),
+        })
     }
 }
 
-struct Reader<F> {
+/// Reads every event of one split: the reader of [`events`].
+#[derive(Debug)]
+pub struct EventReader<F> {
     event: F,
+    first: u64,
     next: u64,
     end: u64,
 }
 
-impl<T, F: Fn(u64) -> T> SplitReader<T> for Reader<F> {
-    fn poll_read(
-        &mut self,
-        _: &mut Context<'_>,
-        limit: usize,
-        intake: &mut Intake<T>,
-    ) -> Poll<Result<Read, BoxError>> {
-        intake.reserve(limit);
-        let end = self.end.min(self.next + limit as u64);
-        for offset in self.next..end {
-            intake.push(offset, (self.event)(offset));
+impl<T: 'static, F: Fn(u64) -> T + 'static> SplitReader<T> for EventReader<F> {
+    #[inline]
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Incoming<T>>, BoxError>> {
+        if self.next == self.end {
+            return Poll::Ready(Ok(None));
         }
-        self.next = end;
-        Poll::Ready(Ok(if end == self.end {
-            Read::End
-        } else {
-            Read::More
-        }))
+        let offset = self.next;
+        self.next += 1;
+        let event = (self.event)(self.first + offset * u64::from(SPLITS));
+        Poll::Ready(Ok(Some(Incoming::new(offset, event))))
     }
 }
 

@@ -161,7 +161,7 @@ fn a_batch_of_calls_keeps_filling_until_its_slot_is_free() {
     let (sizes, wait) = (Collected::new(), Duration::from_millis(100));
     pipeline
         .source(topic(&numbers))
-        .batch_async("call", (500, wait), Calls::at_most(1), move |batch| {
+        .batch_async("call", 500, wait, Calls::at_most(1), move |batch| {
             let pause = clock.sleep(Duration::from_millis(200));
             async move {
                 pause.await;

@@ -121,7 +121,6 @@ fn the_front_page_lists_every_operator() {
     reason = "the figure is what a reader of the log wants"
 )]
 #[test]
-#[ignore = "a measurement: cargo test -p levada-tests -- --ignored --nocapture sixty_operators"]
 fn sixty_operators_with_state_build_within_ten_seconds() {
     let clock = SystemClock::new();
     // Other tests run meanwhile, and can only make it slower: the best of three counts.

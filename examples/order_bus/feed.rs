@@ -12,7 +12,7 @@ use std::{
 
 use futures::{FutureExt as _, future::BoxFuture};
 use levada::source::{Handover, Offer};
-use levada::{BoxError, Intake, Read, Seed, Source, SourceContext, SplitReader};
+use levada::{BoxError, Incoming, Seed, Source, SourceContext, SplitReader};
 
 use crate::{Generator, Held, Identity, InputError, Orders, Row, pace::Pace};
 
@@ -128,12 +128,13 @@ impl Feed {
 
 impl Source for Feed {
     type Item = Row;
+    type Reader = FeedReader;
 
     fn splits(&self) -> Result<Vec<String>, BoxError> {
         Ok(vec![self.input.to_string()])
     }
 
-    fn open(&self, _: u32, cx: &SourceContext) -> Result<Box<dyn SplitReader<Row>>, BoxError> {
+    fn open(&self, _: u32, cx: &SourceContext) -> Result<FeedReader, BoxError> {
         let held = lock(&self.held).take();
         let failure = Arc::default();
         let reading = Reading {
@@ -145,12 +146,12 @@ impl Source for Feed {
             failure: Arc::clone(&failure),
         };
         let start = |offer| reading.run(offer);
-        Ok(Box::new(FeedReader {
+        Ok(FeedReader {
             rows: Handover::start(&*cx.spawner, "order-bus-input", start)?,
             pace: (self.rate > 0).then(|| Pace::new(self.rate, Arc::clone(&cx.clock))),
             failure,
             failing: None,
-        }))
+        })
     }
 }
 
@@ -213,40 +214,40 @@ impl Reading {
     }
 }
 
-struct FeedReader {
+/// Reads the input of a [`Feed`].
+pub struct FeedReader {
     rows: Handover<Row>,
     pace: Option<Pace>,
     failure: FailureSlot,
     failing: Option<BoxFuture<'static, BoxError>>,
 }
 
+impl fmt::Debug for FeedReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FeedReader")
+    }
+}
+
 impl SplitReader<Row> for FeedReader {
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        limit: usize,
-        intake: &mut Intake<Row>,
-    ) -> Poll<Result<Read, BoxError>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Incoming<Row>>, BoxError>> {
         if let Some(failing) = &mut self.failing {
             return failing.poll_unpin(cx).map(Err);
         }
-        let limit = match &mut self.pace {
-            Some(pace) => ready!(pace.poll_due(cx)).min(limit),
-            None => limit,
-        };
-        let read = ready!(self.rows.poll_read(cx, limit, intake))?;
         if let Some(pace) = &mut self.pace {
-            pace.gave(intake.len());
+            ready!(pace.poll_due(cx));
         }
-        let failure = (read == Read::End).then(|| lock(&self.failure).take());
-        let Some(failure) = failure.flatten() else {
-            return Poll::Ready(Ok(read));
+        let row = ready!(self.rows.poll_next(cx))?;
+        if row.is_some() {
+            if let Some(pace) = &mut self.pace {
+                pace.gave_one();
+            }
+            return Poll::Ready(Ok(row));
+        }
+        let Some(failure) = lock(&self.failure).take() else {
+            return Poll::Ready(Ok(None));
         };
         let failing = self.failing.insert(failure.say().boxed());
-        if intake.is_empty() {
-            return failing.poll_unpin(cx).map(Err);
-        }
-        Poll::Ready(Ok(Read::More))
+        failing.poll_unpin(cx).map(Err)
     }
 }
 

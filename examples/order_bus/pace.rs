@@ -15,6 +15,8 @@ pub(crate) struct Pace {
     clock: Arc<dyn Clock>,
     start: Duration,
     given: u64,
+    /// Rows that were due at the last look, and were not given yet.
+    due: u64,
     sleep: Pin<Box<tokio::time::Sleep>>,
 }
 
@@ -25,36 +27,37 @@ impl Pace {
             start: clock.elapsed(),
             clock,
             given: 0,
+            due: 0,
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
         }
     }
 
-    /// How many rows are due; at least one when it is `Ready`.
-    pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
-        loop {
+    /// `Ready` when a row is due.
+    pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.due == 0 {
             let spent = self.clock.elapsed().saturating_sub(self.start);
-            let due = due(self.rate, spent, self.given);
-            if due > 0 {
-                return Poll::Ready(due);
+            self.due = due(self.rate, spent, self.given);
+            if self.due == 0 {
+                let next = Duration::from_micros((self.given + 1) * 1_000_000 / self.rate);
+                let wait = next.saturating_sub(spent).max(Duration::from_millis(1));
+                self.sleep.set(tokio::time::sleep(wait));
+                ready!(self.sleep.as_mut().poll(cx));
             }
-            let next = Duration::from_micros((self.given + 1) * 1_000_000 / self.rate);
-            let wait = next.saturating_sub(spent).max(Duration::from_millis(1));
-            self.sleep.set(tokio::time::sleep(wait));
-            ready!(self.sleep.as_mut().poll(cx));
         }
+        Poll::Ready(())
     }
 
-    /// So many were given.
-    pub(crate) fn gave(&mut self, rows: usize) {
-        self.given += rows as u64;
+    /// A row that was due was given.
+    pub(crate) fn gave_one(&mut self) {
+        self.given += 1;
+        self.due -= 1;
     }
 }
 
 /// How many rows more than these should have been given in this time.
-fn due(rate: u64, spent: Duration, given: u64) -> usize {
+fn due(rate: u64, spent: Duration, given: u64) -> u64 {
     let all = spent.as_micros() * u128::from(rate) / 1_000_000;
-    let due = all.saturating_sub(u128::from(given));
-    usize::try_from(due).unwrap_or(usize::MAX)
+    u64::try_from(all).unwrap_or(u64::MAX).saturating_sub(given)
 }
 
 #[cfg(test)]

@@ -132,7 +132,8 @@ impl Site<'_> {
         let orders = self.pipeline.source(topic(self.orders));
         orders.batch_async(
             "service",
-            (self.warehouse_batch, wait),
+            self.warehouse_batch,
+            wait,
             Calls::at_most(1),
             serve,
         )

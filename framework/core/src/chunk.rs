@@ -98,53 +98,6 @@ impl<T, K> Chunk<T, K> {
     }
 }
 
-impl<T> Chunk<T, ()> {
-    /// The same records with a key each.
-    pub(crate) fn with_keys<K, E>(
-        self,
-        mut key: impl FnMut(usize, &T) -> Result<(K, u32), E>,
-    ) -> Result<Chunk<T, K>, (Origin, E)> {
-        let mut keys = Vec::with_capacity(self.values.len());
-        let mut hashes = Vec::with_capacity(self.values.len());
-        for (index, value) in self.values.iter().enumerate() {
-            match key(index, value) {
-                Ok((key, hash)) => {
-                    keys.push(key);
-                    hashes.push(hash);
-                }
-                Err(error) => return Err((self.origin(index), error)),
-            }
-        }
-        let Self {
-            values,
-            times,
-            origins,
-            steps,
-            ..
-        } = self;
-        Ok(Chunk {
-            values,
-            keys,
-            hashes,
-            times,
-            origins,
-            steps,
-        })
-    }
-
-    fn origin(&self, index: usize) -> Origin {
-        let run = self
-            .origins
-            .partition_point(|run| run.from as usize <= index)
-            - 1;
-        let OriginRun { from, first } = self.origins[run];
-        Origin {
-            split: first.split,
-            offset: first.offset + (index as u64 - u64::from(from)),
-        }
-    }
-}
-
 /// A chunk being handled, record by record; it may rest between any two.
 #[derive(Debug)]
 pub(crate) struct Cursor<T, K> {
@@ -196,11 +149,6 @@ impl<T, K> Cursor<T, K> {
         let head = self.head();
         self.next += 1;
         Some((value, key, head))
-    }
-
-    /// The origin of the next record, if there is one.
-    pub(crate) fn next_origin(&mut self) -> Option<Origin> {
-        (!self.values.as_slice().is_empty()).then(|| self.head().origin)
     }
 
     #[inline]

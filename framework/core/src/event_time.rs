@@ -7,11 +7,12 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    Timestamp,
+    BoxError, Timestamp,
     chain::{Chain, Control, Push, Run},
+    graph::StageOpening,
     key::Key,
-    node::Opening,
     record::Head,
+    stage::Stage,
 };
 
 /// Event time after a chain.
@@ -36,12 +37,15 @@ where
     C: Chain<K>,
     F: Fn(&C::Out) -> Timestamp + Clone + Send + 'static,
 {
-    type In = C::In;
     type Out = C::Out;
-    type Fused<P: Push<C::Out, K>> = C::Fused<TimedPush<F, P>>;
 
-    fn fuse<P: Push<C::Out, K>>(self, next: P, opening: &mut Opening) -> Self::Fused<P> {
+    fn fuse<P: Push<C::Out, K>>(
+        &self,
+        next: P,
+        opening: &mut StageOpening,
+    ) -> Result<Box<dyn Stage>, BoxError> {
         let splits: Vec<_> = opening
+            .opening
             .splits
             .iter()
             .map(|s| (*s, Timestamp::MIN))
@@ -49,7 +53,7 @@ where
         // Behind an exchange the records of all splits are mixed: there they count as one.
         let merged = splits.is_empty().then_some(Timestamp::MIN);
         let push = TimedPush {
-            time: self.time,
+            time: self.time.clone(),
             max_lateness: self.max_lateness,
             next,
             splits,

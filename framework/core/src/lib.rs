@@ -54,11 +54,11 @@ pub use self::{
     output::{ChunkLimits, Wiring},
     seed::{Rng, Seed},
     sink::{Sink, SinkContext, SinkLayout, SinkWriter},
-    source::{Intake, Read, Source, SourceContext, SplitReader, Subscription},
+    source::{Incoming, Source, SourceContext, SplitReader, Subscription},
     spawner::{Spawner, Threads},
     stage::{CallOrder, Calls},
     state::{Time, Timer},
-    stream::{Adjust, Dataflow, Keyed, KeyedStream, Stream},
+    stream::{Adjust, Dataflow, FromSource, Keyed, KeyedStream, Start, Stream},
     time::Timestamp,
     topic::{Topic, TopicBuilder},
 };

@@ -2,11 +2,7 @@
 
 use std::{fmt, sync::Arc, task};
 
-use crate::{
-    BoxError, Clock, Data, Spawner, Timestamp,
-    chunk::Chunk,
-    record::{Head, Origin},
-};
+use crate::{BoxError, Clock, Data, Spawner, Timestamp};
 
 /// What a source is given to open its splits with.
 #[derive(Clone)]
@@ -36,20 +32,21 @@ impl fmt::Debug for SourceContext {
 /// A source of its own needs a factory and a reader; `levada::source` has those most wanted.
 ///
 /// ```
-/// use levada_core::{BoxError, Intake, Read, Source, SourceContext, SplitReader};
+/// use levada_core::{BoxError, Incoming, Source, SourceContext, SplitReader};
 /// use std::task::{Context, Poll};
 ///
 /// struct Countdown(u64);
 ///
 /// impl Source for Countdown {
 ///     type Item = u64;
+///     type Reader = Counting;
 ///
 ///     fn splits(&self) -> Result<Vec<String>, BoxError> {
 ///         Ok(vec!["countdown".to_owned()])
 ///     }
 ///
-///     fn open(&self, _: u32, _: &SourceContext) -> Result<Box<dyn SplitReader<u64>>, BoxError> {
-///         Ok(Box::new(Counting { left: self.0, offset: 0 }))
+///     fn open(&self, _: u32, _: &SourceContext) -> Result<Counting, BoxError> {
+///         Ok(Counting { left: self.0, offset: 0 })
 ///     }
 /// }
 ///
@@ -59,27 +56,29 @@ impl fmt::Debug for SourceContext {
 /// }
 ///
 /// impl SplitReader<u64> for Counting {
-///     fn poll_read(
+///     fn poll_next(
 ///         &mut self,
 ///         _: &mut Context<'_>,
-///         limit: usize,
-///         intake: &mut Intake<u64>,
-///     ) -> Poll<Result<Read, BoxError>> {
-///         for _ in 0..limit {
-///             if self.left == 0 {
-///                 return Poll::Ready(Ok(Read::End));
-///             }
-///             self.left -= 1;
-///             intake.push(self.offset, self.left);
-///             self.offset += 1;
+///     ) -> Poll<Result<Option<Incoming<u64>>, BoxError>> {
+///         if self.left == 0 {
+///             return Poll::Ready(Ok(None));
 ///         }
-///         Poll::Ready(Ok(Read::More))
+///         self.left -= 1;
+///         self.offset += 1;
+///         Poll::Ready(Ok(Some(Incoming::new(self.offset - 1, self.left))))
 ///     }
 /// }
+///
+/// let mut reader = Counting { left: 1, offset: 0 };
+/// let cx = &mut Context::from_waker(std::task::Waker::noop());
+/// assert!(matches!(reader.poll_next(cx), Poll::Ready(Ok(Some(read))) if read.value == 0));
+/// assert!(matches!(reader.poll_next(cx), Poll::Ready(Ok(None))));
 /// ```
 pub trait Source: Send + 'static {
     /// What it reads.
     type Item: Data;
+    /// What reads a split. The line of operators behind it is compiled together with it.
+    type Reader: SplitReader<Self::Item>;
 
     /// The names of its splits, which can be read independently of each other. As many copies
     /// read as there are splits, up to the parallelism of the pipeline.
@@ -94,11 +93,7 @@ pub trait Source: Send + 'static {
     /// # Errors
     ///
     /// As for [`splits`](Self::splits).
-    fn open(
-        &self,
-        split: u32,
-        cx: &SourceContext,
-    ) -> Result<Box<dyn SplitReader<Self::Item>>, BoxError>;
+    fn open(&self, split: u32, cx: &SourceContext) -> Result<Self::Reader, BoxError>;
 
     /// The topic that it reads, and the group under which; `None` for what is no topic.
     fn subscription(&self, cx: &SourceContext) -> Option<Subscription> {
@@ -121,101 +116,63 @@ pub struct Subscription {
 }
 
 /// Reads one split. Polled on an arbiter's thread: it never blocks.
-pub trait SplitReader<T> {
-    /// Puts up to `limit` records into `intake`.
+///
+/// It is asked for a record only when there is room for what comes of it, and what it gives is
+/// handled before it is asked again. So what was given is all that was read.
+pub trait SplitReader<T>: 'static {
+    /// The next record, or none when the split has ended for good.
     ///
-    /// `Pending` with an empty intake when there is none now; then it has arranged for a wake.
+    /// `Pending` when there is none now; then it has arranged for a wake.
     ///
     /// # Errors
     ///
     /// When it cannot go on; the pipeline stops with this error.
-    fn poll_read(
+    fn poll_next(
         &mut self,
         cx: &mut task::Context<'_>,
-        limit: usize,
-        intake: &mut Intake<T>,
-    ) -> task::Poll<Result<Read, BoxError>>;
+    ) -> task::Poll<Result<Option<Incoming<T>>, BoxError>>;
+
+    /// Where reading goes on, where that is not behind the last record that it gave: everything
+    /// below was given or holds no record. Default: there are no gaps to tell of.
+    fn next_offset(&self) -> Option<u64> {
+        None
+    }
 }
 
-/// What came of reading.
+impl<T: 'static, R: SplitReader<T> + ?Sized> SplitReader<T> for Box<R> {
+    fn poll_next(
+        &mut self,
+        cx: &mut task::Context<'_>,
+    ) -> task::Poll<Result<Option<Incoming<T>>, BoxError>> {
+        (**self).poll_next(cx)
+    }
+
+    fn next_offset(&self) -> Option<u64> {
+        (**self).next_offset()
+    }
+}
+
+/// A record on its way into a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Read {
-    /// There may be more.
-    More,
-    /// The split has ended for good.
-    End,
+pub struct Incoming<T> {
+    /// Its place in its split: offsets rise from record to record.
+    pub offset: u64,
+    /// When it happened; [`Timestamp::MIN`] where nobody said.
+    pub at: Timestamp,
+    /// The hash of the key that it was routed by, where it was.
+    pub routed: Option<u32>,
+    /// What it is.
+    pub value: T,
 }
 
-/// What a reader has read, on its way into the pipeline.
-#[derive(Debug)]
-pub struct Intake<T> {
-    pub(crate) chunk: Chunk<T, ()>,
-    /// The key hashes that records were routed by, where they have one each.
-    pub(crate) hashes: Vec<u32>,
-    split: u32,
-    pub(crate) next: u64,
-}
-
-impl<T> Intake<T> {
-    pub(crate) fn new(split: u32, next: u64) -> Self {
+impl<T> Incoming<T> {
+    /// A record that has no event time, and was routed by no key.
+    pub fn new(offset: u64, value: T) -> Self {
         Self {
-            chunk: Chunk::with_capacity(0),
-            hashes: Vec::new(),
-            split,
-            next,
-        }
-    }
-
-    /// Makes room for so many records at once.
-    pub fn reserve(&mut self, records: usize) {
-        if self.chunk.has_no_records() {
-            self.chunk = Chunk::with_capacity(records);
-        }
-    }
-
-    /// Adds a record that has no event time.
-    #[inline]
-    pub fn push(&mut self, offset: u64, value: T) {
-        self.push_at(offset, Timestamp::MIN, value);
-    }
-
-    /// Adds a record with its event time.
-    #[inline]
-    pub fn push_at(&mut self, offset: u64, at: Timestamp, value: T) {
-        let origin = Origin {
-            split: self.split,
             offset,
-        };
-        self.chunk.push(
+            at: Timestamp::MIN,
+            routed: None,
             value,
-            (),
-            &Head {
-                at,
-                hash: 0,
-                origin,
-            },
-        );
-        self.next = offset + 1;
-    }
-
-    /// Adds a record that was routed by a key with this hash.
-    pub fn push_keyed(&mut self, offset: u64, at: Timestamp, hash: u32, value: T) {
-        self.push_at(offset, at, value);
-        self.hashes.push(hash);
-    }
-
-    /// Says that reading goes on at this offset: nothing is below it that was not pushed.
-    pub fn go_on_at(&mut self, offset: u64) {
-        self.next = self.next.max(offset);
-    }
-
-    /// How many records it holds.
-    pub fn len(&self) -> usize {
-        self.chunk.len()
-    }
-
-    /// True if it holds none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        }
     }
 }

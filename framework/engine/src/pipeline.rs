@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use futures::{future::poll_fn, stream::FuturesUnordered};
 use levada_core::{
-    Source, Stream,
+    FromSource, Source, Stream,
     assembly::{Assembly, Blueprint, Settings, SplitPlan, assemble},
     backend::{Backend, Durability},
     coordinator::{Coordinator, Ending},
@@ -53,7 +53,7 @@ impl Pipeline {
     }
 
     /// Begins a stream with what a source reads.
-    pub fn source<S: Source>(&self, source: S) -> Stream<S::Item> {
+    pub fn source<S: Source>(&self, source: S) -> Stream<S::Item, FromSource<S>> {
         Stream::from_source(&self.graph, "source", source)
     }
 

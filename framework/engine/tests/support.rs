@@ -6,7 +6,7 @@ use std::{
 };
 
 use levada_core::{
-    BoxError, Context as Cx, Data, Emit, Fault, Intake, Open, Operator, Read, Sink, SinkContext,
+    BoxError, Context as Cx, Data, Emit, Fault, Incoming, Open, Operator, Sink, SinkContext,
     SinkWriter, Source, SourceContext, SplitReader, Value, key::Key, record::Head,
 };
 
@@ -19,6 +19,7 @@ pub(crate) struct Numbers {
 
 impl Source for Numbers {
     type Item = u64;
+    type Reader = Counting;
 
     fn splits(&self) -> Result<Vec<String>, BoxError> {
         Ok((0..self.splits)
@@ -26,17 +27,17 @@ impl Source for Numbers {
             .collect())
     }
 
-    fn open(&self, split: u32, _: &SourceContext) -> Result<Box<dyn SplitReader<u64>>, BoxError> {
-        Ok(Box::new(Counting {
+    fn open(&self, split: u32, _: &SourceContext) -> Result<Counting, BoxError> {
+        Ok(Counting {
             split: split.into(),
             splits: self.splits,
             next: 0,
             end: self.count,
-        }))
+        })
     }
 }
 
-struct Counting {
+pub(crate) struct Counting {
     split: u64,
     splits: u64,
     next: u64,
@@ -44,20 +45,14 @@ struct Counting {
 }
 
 impl SplitReader<u64> for Counting {
-    fn poll_read(
-        &mut self,
-        _: &mut Context<'_>,
-        limit: usize,
-        intake: &mut Intake<u64>,
-    ) -> Poll<Result<Read, BoxError>> {
-        for _ in 0..limit {
-            if self.next == self.end {
-                return Poll::Ready(Ok(Read::End));
-            }
-            intake.push(self.next, self.next * self.splits + self.split);
-            self.next += 1;
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Incoming<u64>>, BoxError>> {
+        if self.next == self.end {
+            return Poll::Ready(Ok(None));
         }
-        Poll::Ready(Ok(Read::More))
+        let offset = self.next;
+        self.next += 1;
+        let value = offset * self.splits + self.split;
+        Poll::Ready(Ok(Some(Incoming::new(offset, value))))
     }
 }
 

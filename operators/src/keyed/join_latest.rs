@@ -21,7 +21,7 @@ pub enum Either<L, R> {
 
 /// What a join gives: pairs, and the left records that had nothing to be paired with.
 pub type Joined<K, L, R> = (
-    KeyedStream<K, (L, R), core::chain::Applied<core::chain::Start<Either<L, R>>, Joining<L, R>>>,
+    KeyedStream<K, (L, R), core::chain::Applied<core::Start<Either<L, R>, K>, Joining<L, R>>>,
     Stream<L>,
 );
 
@@ -52,22 +52,14 @@ pub trait JoinLatest<K: Key, L: Data> {
     fn join_latest<R: Data + Clone, D: Chain<K, Out = R>>(
         self,
         right: KeyedStream<K, R, D>,
-    ) -> Joined<K, L, R>
-    where
-        D::In: Send;
+    ) -> Joined<K, L, R>;
 }
 
-impl<K: Key, L: Data, C: Chain<K, Out = L>> JoinLatest<K, L> for KeyedStream<K, L, C>
-where
-    C::In: Send,
-{
+impl<K: Key, L: Data, C: Chain<K, Out = L>> JoinLatest<K, L> for KeyedStream<K, L, C> {
     fn join_latest<R: Data + Clone, D: Chain<K, Out = R>>(
         self,
         right: KeyedStream<K, R, D>,
-    ) -> Joined<K, L, R>
-    where
-        D::In: Send,
-    {
+    ) -> Joined<K, L, R> {
         let both = self.map(Either::Left).merge(right.map(Either::Right));
         let unmatched = core::Side::new("unmatched");
         let joining = Joining {

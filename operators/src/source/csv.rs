@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use levada_core::{BoxError, Data, Source, SourceContext, SplitReader};
+use levada_core::{BoxError, Data, Source, SourceContext};
 use serde::de::DeserializeOwned;
 
 use super::Handover;
@@ -73,22 +73,22 @@ impl<T> CsvSource<T> {
 
 impl<T: Data> Source for CsvSource<T> {
     type Item = Row<T>;
+    type Reader = Handover<Row<T>>;
 
     fn splits(&self) -> Result<Vec<String>, BoxError> {
         self.open_file()?;
         Ok(vec![self.path.display().to_string()])
     }
 
-    fn open(&self, _: u32, cx: &SourceContext) -> Result<Box<dyn SplitReader<Row<T>>>, BoxError> {
+    fn open(&self, _: u32, cx: &SourceContext) -> Result<Self::Reader, BoxError> {
         let file = self.open_file()?;
-        let reader = Handover::start(&*cx.spawner, "levada-csv", move |offer| async move {
+        Handover::start(&*cx.spawner, "levada-csv", move |offer| async move {
             let mut reader = ::csv::Reader::from_reader(file);
             for (number, row) in reader.deserialize().enumerate() {
                 let row = row.map_err(|error| error.to_string());
                 offer.put(number as u64, row).await?;
             }
             Ok(())
-        })?;
-        Ok(Box::new(reader))
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use levada_core::{BoxError, Data, Intake, Read, Rng, Seed, Source, SourceContext, SplitReader};
+use levada_core::{BoxError, Data, Incoming, Rng, Seed, Source, SourceContext, SplitReader};
 
 /// Makes `records` records, number *i* by `make(i, rng)`; the same seed makes the same records.
 ///
@@ -52,46 +52,41 @@ where
     F: Fn(u64, &mut Rng) -> T + Clone + Send + 'static,
 {
     type Item = T;
+    type Reader = GenerateReader<F>;
 
     fn splits(&self) -> Result<Vec<String>, BoxError> {
         Ok(vec!["generate".to_owned()])
     }
 
-    fn open(&self, _: u32, _: &SourceContext) -> Result<Box<dyn SplitReader<T>>, BoxError> {
+    fn open(&self, _: u32, _: &SourceContext) -> Result<Self::Reader, BoxError> {
         let (make, rng) = (self.make.clone(), self.seed.rng("generate"));
-        Ok(Box::new(Reader {
+        Ok(GenerateReader {
             make,
             rng,
             next: 0,
             end: self.records,
-        }))
+        })
     }
 }
 
-struct Reader<F> {
+/// Makes records from a seed: the reader of [`generate`].
+#[derive(Debug)]
+pub struct GenerateReader<F> {
     make: F,
     rng: Rng,
     next: u64,
     end: u64,
 }
 
-impl<T, F: Fn(u64, &mut Rng) -> T> SplitReader<T> for Reader<F> {
-    fn poll_read(
-        &mut self,
-        _: &mut Context<'_>,
-        limit: usize,
-        intake: &mut Intake<T>,
-    ) -> Poll<Result<Read, BoxError>> {
-        intake.reserve(limit);
-        let end = self.end.min(self.next + limit as u64);
-        while self.next < end {
-            intake.push(self.next, (self.make)(self.next, &mut self.rng));
-            self.next += 1;
+impl<T: 'static, F: Fn(u64, &mut Rng) -> T + 'static> SplitReader<T> for GenerateReader<F> {
+    #[inline]
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Incoming<T>>, BoxError>> {
+        if self.next == self.end {
+            return Poll::Ready(Ok(None));
         }
-        Poll::Ready(Ok(if self.next == self.end {
-            Read::End
-        } else {
-            Read::More
-        }))
+        let number = self.next;
+        self.next += 1;
+        let record = (self.make)(number, &mut self.rng);
+        Poll::Ready(Ok(Some(Incoming::new(number, record))))
     }
 }

@@ -1,6 +1,7 @@
 //! Reading that blocks: on a thread of its own, handed over in bounded steps.
 //!
-//! 1. The reading thread parks while [`BOUND`] items wait; the pipeline's thread never blocks.
+//! 1. The reading thread parks while [`BOUND`] items wait, beside as many that were taken together;
+//!    the pipeline's thread never blocks.
 //! 2. Each side wakes the other after it has changed the queue, and looks again after registering.
 //! 3. When the reader is dropped the thread stops at its next item.
 
@@ -8,6 +9,7 @@ use std::{
     collections::VecDeque,
     fmt,
     future::poll_fn,
+    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -16,7 +18,7 @@ use std::{
 };
 
 use futures::task::AtomicWaker;
-use levada_core::{BoxError, Intake, Read, Spawner, SplitReader};
+use levada_core::{BoxError, Incoming, Spawner, SplitReader};
 
 /// Items that wait to be taken, at most: a few chunks.
 const BOUND: usize = 4096;
@@ -101,7 +103,7 @@ impl<T> Drop for Offer<T> {
 /// A source that reads on a thread of its own:
 ///
 /// ```
-/// use levada_core::{BoxError, Source, SourceContext, SplitReader};
+/// use levada_core::{BoxError, Source, SourceContext};
 /// use levada_engine::Pipeline;
 /// use levada_operators::{prelude::*, sink::Collected, source::Handover};
 ///
@@ -109,20 +111,20 @@ impl<T> Drop for Offer<T> {
 ///
 /// impl Source for Squares {
 ///     type Item = u64;
+///     type Reader = Handover<u64>;
 ///
 ///     fn splits(&self) -> Result<Vec<String>, BoxError> {
 ///         Ok(vec!["squares".to_owned()])
 ///     }
 ///
-///     fn open(&self, _: u32, cx: &SourceContext) -> Result<Box<dyn SplitReader<u64>>, BoxError> {
+///     fn open(&self, _: u32, cx: &SourceContext) -> Result<Handover<u64>, BoxError> {
 ///         let end = self.0;
-///         let reader = Handover::start(&*cx.spawner, "squares", move |offer| async move {
+///         Handover::start(&*cx.spawner, "squares", move |offer| async move {
 ///             for n in 0..end {
 ///                 offer.put(n, n * n).await?; // This thread may block.
 ///             }
 ///             Ok(())
-///         })?;
-///         Ok(Box::new(reader))
+///         })
 ///     }
 /// }
 ///
@@ -135,6 +137,8 @@ impl<T> Drop for Offer<T> {
 /// ```
 pub struct Handover<T> {
     shared: Arc<Shared<T>>,
+    /// Taken from the queue all at once, so that a record costs no lock.
+    taken: VecDeque<(u64, T)>,
 }
 
 impl<T> fmt::Debug for Handover<T> {
@@ -175,44 +179,30 @@ impl<T: Send + 'static> Handover<T> {
             offer.end(end);
         };
         spawner.spawn(name, Box::pin(work))?;
-        Ok(Self { shared })
+        Ok(Self {
+            shared,
+            taken: VecDeque::new(),
+        })
     }
 }
 
 impl<T: Send + 'static> SplitReader<T> for Handover<T> {
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        limit: usize,
-        intake: &mut Intake<T>,
-    ) -> Poll<Result<Read, BoxError>> {
-        self.shared.put.register(cx.waker());
-        let mut queue = self.shared.queue();
-        let count = limit.min(queue.items.len());
-        for (offset, item) in queue.items.drain(..count) {
-            intake.push(offset, item);
-        }
-        let end = if queue.items.is_empty() {
-            queue.end.take()
-        } else {
-            None
-        };
-        drop(queue);
-        if count > 0 {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Incoming<T>>, BoxError>> {
+        if self.taken.is_empty() {
+            self.shared.put.register(cx.waker());
+            let mut queue = self.shared.queue();
+            mem::swap(&mut self.taken, &mut queue.items);
+            if self.taken.is_empty() {
+                return match queue.end.take() {
+                    Some(end) => Poll::Ready(end.map(|()| None)),
+                    None => Poll::Pending,
+                };
+            }
+            drop(queue);
             self.shared.taken.wake();
         }
-        match end {
-            Some(Ok(())) => Poll::Ready(Ok(Read::End)),
-            Some(Err(error)) if count > 0 => {
-                // What was read before goes first; the error comes with the next look.
-                self.shared.queue().end = Some(Err(error));
-                cx.waker().wake_by_ref();
-                Poll::Ready(Ok(Read::More))
-            }
-            Some(Err(error)) => Poll::Ready(Err(error)),
-            None if count > 0 => Poll::Ready(Ok(Read::More)),
-            None => Poll::Pending,
-        }
+        let next = self.taken.pop_front();
+        Poll::Ready(Ok(next.map(|(offset, item)| Incoming::new(offset, item))))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use levada_core::{BoxError, Data, Intake, Read, Source, SourceContext, SplitReader};
+use levada_core::{BoxError, Data, Incoming, Source, SourceContext, SplitReader};
 
 /// Reads what `items` gives, in one split, until it ends.
 ///
@@ -39,39 +39,33 @@ where
     I: IntoIterator<Item: Data, IntoIter: 'static> + Clone + Send + 'static,
 {
     type Item = I::Item;
+    type Reader = IterReader<I::IntoIter>;
 
     fn splits(&self) -> Result<Vec<String>, BoxError> {
         Ok(vec!["iter".to_owned()])
     }
 
-    fn open(&self, _: u32, _: &SourceContext) -> Result<Box<dyn SplitReader<I::Item>>, BoxError> {
-        Ok(Box::new(Reader {
+    fn open(&self, _: u32, _: &SourceContext) -> Result<Self::Reader, BoxError> {
+        Ok(IterReader {
             items: self.items.clone().into_iter(),
             offset: 0,
-        }))
+        })
     }
 }
 
-struct Reader<I> {
+/// Reads what an iterator gives: the reader of [`iter`].
+#[derive(Debug)]
+pub struct IterReader<I> {
     items: I,
     offset: u64,
 }
 
-impl<T, I: Iterator<Item = T>> SplitReader<T> for Reader<I> {
-    fn poll_read(
-        &mut self,
-        _: &mut Context<'_>,
-        limit: usize,
-        intake: &mut Intake<T>,
-    ) -> Poll<Result<Read, BoxError>> {
-        intake.reserve(limit);
-        for _ in 0..limit {
-            let Some(item) = self.items.next() else {
-                return Poll::Ready(Ok(Read::End));
-            };
-            intake.push(self.offset, item);
-            self.offset += 1;
-        }
-        Poll::Ready(Ok(Read::More))
+impl<T: 'static, I: Iterator<Item = T> + 'static> SplitReader<T> for IterReader<I> {
+    #[inline]
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Incoming<T>>, BoxError>> {
+        let offset = self.offset;
+        self.offset += 1;
+        let item = self.items.next();
+        Poll::Ready(Ok(item.map(|item| Incoming::new(offset, item))))
     }
 }

@@ -9,9 +9,9 @@ mod topic;
 
 pub use self::{
     csv::{CsvSource, Row, csv},
-    generate::{Generate, generate},
+    generate::{Generate, GenerateReader, generate},
     handover::{Handover, NotWanted, Offer},
-    iter::{Iter, iter},
+    iter::{Iter, IterReader, iter},
     lines::{Lines, lines},
-    topic::{RecordInfo, TopicSource, topic},
+    topic::{RecordInfo, TopicReader, TopicSource, topic},
 };

@@ -1,6 +1,7 @@
 //! `topic`: reads a topic under a group.
 
 use std::{
+    collections::VecDeque,
     fmt,
     ops::ControlFlow,
     sync::Arc,
@@ -8,14 +9,17 @@ use std::{
 };
 
 use levada_core::{
-    BoxError, Codec, Data, Intake, Read, Source, SourceContext, SplitReader, Subscription,
-    Timestamp, Topic,
+    BoxError, Codec, Data, Incoming, Source, SourceContext, SplitReader, Subscription, Timestamp,
+    Topic,
     backend::{Fetched, FetchedBatch, Partition, RecordView, Ticket},
     key::murmur2,
 };
 
 /// Bytes to fetch at once: enough to fill a few chunks.
 const FETCH_BYTES: usize = 256 << 10;
+
+/// Records to decode at once: few enough that they are handled while they are in the cache.
+const DECODE: usize = 64;
 
 /// What a topic knows of a record beside its value.
 #[derive(Clone, Copy, Debug)]
@@ -155,6 +159,7 @@ impl<T: Data, U: Data> TopicSource<T, U> {
 
 impl<T: Data, U: Data> Source for TopicSource<T, U> {
     type Item = U;
+    type Reader = TopicReader<T, U>;
 
     fn splits(&self) -> Result<Vec<String>, BoxError> {
         let name = self.topic.name();
@@ -163,14 +168,14 @@ impl<T: Data, U: Data> Source for TopicSource<T, U> {
             .collect())
     }
 
-    fn open(&self, split: u32, cx: &SourceContext) -> Result<Box<dyn SplitReader<U>>, BoxError> {
+    fn open(&self, split: u32, cx: &SourceContext) -> Result<Self::Reader, BoxError> {
         let partition = self.topic.raw().partition(split);
         let start = partition.ends().start;
         let committed = self
             .topic
             .committed(&self.group_of(cx), split)?
             .filter(|_| cx.resume && self.from == From::Group);
-        Ok(Box::new(Reader {
+        Ok(TopicReader {
             name: format!("{}/{split}", self.topic.name()),
             number: split,
             codec: Arc::clone(self.topic.codec()),
@@ -178,8 +183,10 @@ impl<T: Data, U: Data> Source for TopicSource<T, U> {
             partition,
             next: committed.map_or(start, |at| at.max(start)),
             batches: Vec::new(),
+            decoded: VecDeque::new(),
+            failed: None,
             fetching: None,
-        }))
+        })
     }
 
     fn subscription(&self, cx: &SourceContext) -> Option<Subscription> {
@@ -199,50 +206,73 @@ struct Fetching {
     visible: u64,
 }
 
-struct Reader<T, U> {
+/// Reads one partition: the reader of [`topic`].
+pub struct TopicReader<T, U> {
     name: String,
     number: u32,
     codec: Arc<dyn Codec<T>>,
     map: MapRecord<T, U>,
     partition: Arc<dyn Partition>,
-    /// The offset to read next.
+    /// The offset to decode next.
     next: u64,
-    /// Fetched and not read to their end, the next one last.
+    /// Fetched and not decoded to their end, the next one last.
     batches: Vec<Box<dyn FetchedBatch>>,
+    /// Decoded and not given out.
+    decoded: VecDeque<Incoming<U>>,
+    /// Why the record behind these could not be decoded.
+    failed: Option<BoxError>,
     fetching: Option<Fetching>,
 }
 
-impl<T: 'static, U> Reader<T, U> {
-    /// Reads up to `limit` records out of what was fetched.
-    fn decode(&mut self, limit: usize, intake: &mut Intake<U>) -> Result<(), BoxError> {
-        while intake.len() < limit {
-            let Some(batch) = self.batches.pop() else {
-                break;
-            };
-            let mut flow = Ok(());
-            batch.each_from(self.next, &mut |record| {
-                if intake.len() == limit {
+impl<T, U> fmt::Debug for TopicReader<T, U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TopicReader")
+            .field("name", &self.name)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: 'static, U> TopicReader<T, U> {
+    /// Decodes some records of what was fetched.
+    fn decode(&mut self) {
+        let Some(batch) = self.batches.pop() else {
+            return;
+        };
+        let mut seen_all = true;
+        batch.each_from(self.next, &mut |record| {
+            if self.decoded.len() == DECODE {
+                seen_all = false;
+                return ControlFlow::Break(());
+            }
+            match self.read(record) {
+                Ok(incoming) => self.decoded.push_back(incoming),
+                Err(error) => {
+                    self.failed = Some(error);
                     return ControlFlow::Break(());
                 }
-                flow = self.take(record, intake);
-                if flow.is_ok() {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                }
-            });
-            flow?;
-            if intake.len() < limit {
-                self.next = self.next.max(batch.next_offset());
-            } else if self.next < batch.next_offset() {
-                self.batches.push(batch);
+            }
+            self.next = record.offset + 1;
+            ControlFlow::Continue(())
+        });
+        if self.failed.is_some() {
+            return;
+        }
+        if seen_all {
+            self.next = self.next.max(batch.next_offset());
+        } else {
+            self.batches.push(batch);
+        }
+        // The next fetch is on its way while these are handled.
+        if self.batches.is_empty() && self.fetching.is_none() {
+            let ends = self.partition.ends();
+            if ends.visible > self.next {
+                self.fetch(ends.visible);
             }
         }
-        intake.go_on_at(self.next);
-        Ok(())
     }
 
-    fn take(&mut self, record: RecordView<'_>, intake: &mut Intake<U>) -> Result<(), BoxError> {
+    fn read(&self, record: RecordView<'_>) -> Result<Incoming<U>, BoxError> {
         let value = self.codec.decode(record.value).map_err(|error| {
             let (codec, name, offset) = (self.codec.name(), &self.name, record.offset);
             format!("a record cannot be read with codec {codec}: {name}@{offset}: {error}")
@@ -251,17 +281,16 @@ impl<T: 'static, U> Reader<T, U> {
             view: record,
             partition: self.number,
         };
-        let (at, value) = (record.event_time, (self.map)(info, value));
-        match record.key {
-            Some(key) => intake.push_keyed(record.offset, at, murmur2(key), value),
-            None => intake.push_at(record.offset, at, value),
-        }
-        self.next = record.offset + 1;
-        Ok(())
+        Ok(Incoming {
+            offset: record.offset,
+            at: record.event_time,
+            routed: record.key.map(murmur2),
+            value: (self.map)(info, value),
+        })
     }
 
-    /// Has something fetched, or says that nothing more will come.
-    fn poll_fetch(&mut self, cx: &mut Context<'_>) -> Poll<Result<Read, BoxError>> {
+    /// Has something fetched; false when nothing more will come.
+    fn poll_fetch(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, BoxError>> {
         loop {
             if let Some(Fetching { ticket, visible }) = &mut self.fetching {
                 let (fetched, visible) = (ready!(ticket.as_mut().poll(cx)), *visible);
@@ -273,11 +302,11 @@ impl<T: 'static, U> Reader<T, U> {
                 }
             }
             if !self.batches.is_empty() {
-                return Poll::Ready(Ok(Read::More));
+                return Poll::Ready(Ok(true));
             }
             let ends = ready!(self.partition.poll_visible(self.next, cx))?;
             if ends.visible <= self.next {
-                return Poll::Ready(Ok(Read::End));
+                return Poll::Ready(Ok(false));
             }
             self.fetch(ends.visible);
         }
@@ -289,26 +318,24 @@ impl<T: 'static, U> Reader<T, U> {
     }
 }
 
-impl<T: 'static, U> SplitReader<U> for Reader<T, U> {
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        limit: usize,
-        intake: &mut Intake<U>,
-    ) -> Poll<Result<Read, BoxError>> {
-        if self.batches.is_empty() && ready!(self.poll_fetch(cx))? == Read::End {
-            intake.go_on_at(self.next);
-            return Poll::Ready(Ok(Read::End));
-        }
-        intake.reserve(limit);
-        self.decode(limit, intake)?;
-        // The next fetch is on its way while these are handled.
-        if self.batches.is_empty() && self.fetching.is_none() {
-            let ends = self.partition.ends();
-            if ends.visible > self.next {
-                self.fetch(ends.visible);
+impl<T: 'static, U: 'static> SplitReader<U> for TopicReader<T, U> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Incoming<U>>, BoxError>> {
+        loop {
+            if let Some(incoming) = self.decoded.pop_front() {
+                return Poll::Ready(Ok(Some(incoming)));
             }
+            if let Some(error) = self.failed.take() {
+                return Poll::Ready(Err(error));
+            }
+            if self.batches.is_empty() && !ready!(self.poll_fetch(cx))? {
+                return Poll::Ready(Ok(None));
+            }
+            self.decode();
         }
-        Poll::Ready(Ok(Read::More))
+    }
+
+    fn next_offset(&self) -> Option<u64> {
+        let first = self.decoded.front();
+        Some(first.map_or(self.next, |incoming| incoming.offset))
     }
 }

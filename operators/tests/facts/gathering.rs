@@ -57,7 +57,7 @@ fn fed<U>(
         .unwrap();
     let pipeline = bench.levada().pipeline("fed");
     let out = Collected::new();
-    draw(pipeline.source(topic(&numbers)), &out);
+    draw(pipeline.source(topic(&numbers)).boxed(), &out);
     let run = bench.start(pipeline).unwrap();
     (bench, numbers, run, out)
 }

@@ -2,7 +2,7 @@
 
 use std::{any::Any, fmt, task::Context};
 
-use super::{LowestWatermark, Positions, Stage, Work};
+use super::{Line, Positions, Stage, Work};
 use crate::{
     Timestamp,
     chain::{Control, Push, Run},
@@ -11,93 +11,45 @@ use crate::{
     port::{Barrier, Credit},
 };
 
-/// How far a stage is with ending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    No,
-    /// The last watermark fires every timer.
-    Watermark,
-    /// Operators say what is left to say.
-    Finish,
-    Done,
-}
-
-/// A line of operators, the chunk it is handling, and the watermark it has come to.
+/// A line of operators, and the chunk that it is handling.
 pub(crate) struct Fused<T, K, P> {
-    line: P,
-    current: Option<(Cursor<T, K>, Option<Credit>)>,
+    line: Line<T, K, P>,
+    /// The chunk's credit goes back with it.
+    current: Option<(Cursor<T, K>, Credit)>,
     /// Which edge the current chunk came in on.
     edge: usize,
-    watermark: LowestWatermark,
     open_edges: usize,
-    /// The line has not taken the lowest watermark in full yet.
-    advancing: bool,
-    ending: Ending,
 }
 
 impl<T, K, P> fmt::Debug for Fused<T, K, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fused")
-            .field("ending", &self.ending)
+            .field("open_edges", &self.open_edges)
             .finish_non_exhaustive()
     }
 }
 
 impl<T: Send + 'static, K: Key, P: Push<T, K>> Fused<T, K, P> {
-    pub(crate) fn new(line: P, edges: usize) -> Self {
+    pub(crate) fn new(push: P, edges: usize) -> Self {
         Self {
-            line,
+            line: Line::new(push, edges),
             current: None,
             edge: 0,
-            watermark: LowestWatermark::new(edges),
             open_edges: edges,
-            advancing: false,
-            ending: Ending::No,
         }
-    }
-
-    /// Handles these records next.
-    pub(crate) fn take(&mut self, chunk: Chunk<T, K>, credit: Option<Credit>) {
-        debug_assert!(self.current.is_none(), "one chunk at a time");
-        self.current = Some((Cursor::from(chunk), credit));
-    }
-
-    /// The record that it will handle next, of those it was given.
-    pub(crate) fn cursor(&mut self) -> Option<&mut Cursor<T, K>> {
-        self.current.as_mut().map(|(cursor, _)| cursor)
-    }
-
-    pub(crate) fn line(&mut self) -> &mut P {
-        &mut self.line
-    }
-
-    /// Nothing more comes at all.
-    pub(crate) fn end(&mut self) {
-        self.ending = Ending::Watermark;
-    }
-
-    /// Takes the line to the lowest watermark; false if it ran out of room.
-    fn advance(&mut self, run: &Run) -> bool {
-        self.advancing = !self
-            .line
-            .control(Control::Watermark(self.watermark.lowest()), run);
-        !self.advancing
     }
 
     /// Handles records until the chunk, the budget or the room is used up.
     fn handle(&mut self, run: &Run, mut budget: u32) -> Work {
-        loop {
-            if (run.take_raised() || self.advancing) && !self.advance(run) {
-                return Work::Blocked;
-            }
+        while self.line.advance(run) {
             let Some((cursor, _)) = &mut self.current else {
                 return Work::Idle;
             };
             if !run.has_room() {
-                return Work::Blocked;
+                break;
             }
             if let Some(step) = cursor.next_step() {
-                self.advancing = self.watermark.raise(self.edge, step);
+                self.line.raise(self.edge, step);
                 continue;
             }
             if budget == 0 {
@@ -107,84 +59,68 @@ impl<T: Send + 'static, K: Key, P: Push<T, K>> Fused<T, K, P> {
             match cursor.next_record() {
                 Some((value, key, head)) => {
                     run.at(head.origin);
-                    self.line.push(value, &key, &head, run);
+                    self.line.push.push(value, &key, &head, run);
                 }
                 None => self.current = None,
             }
         }
-    }
-
-    /// Goes on with ending, step by step.
-    fn finish(&mut self, run: &Run) -> Work {
-        if self.ending == Ending::Watermark {
-            if !self.line.control(Control::Watermark(Timestamp::MAX), run) {
-                return Work::Blocked;
-            }
-            self.ending = Ending::Finish;
-        }
-        if self.ending == Ending::Finish {
-            if !self.line.control(Control::Finish, run) {
-                return Work::Blocked;
-            }
-            self.line.control(Control::End, run);
-            self.ending = Ending::Done;
-        }
-        Work::Ended
+        Work::Blocked
     }
 }
 
 impl<T: Send + 'static, K: Key, P: Push<T, K>> Stage for Fused<T, K, P> {
     fn wants_input(&self) -> bool {
-        self.current.is_none() && !self.advancing && self.ending == Ending::No
+        self.current.is_none() && self.line.is_open()
     }
 
     fn accept(&mut self, edge: usize, chunk: AnyChunk, credit: Credit) {
         let chunk: Box<dyn Any> = chunk;
-        let chunk = chunk
+        let chunk: Box<Chunk<T, K>> = chunk
             .downcast()
             .expect("an edge carries what its stages agreed on");
+        debug_assert!(self.current.is_none(), "one chunk at a time");
         self.edge = edge;
-        self.take(*chunk, Some(credit));
+        self.current = Some((Cursor::from(*chunk), credit));
     }
 
     fn watermark(&mut self, edge: usize, at: Timestamp) {
-        self.advancing |= self.watermark.raise(edge, at);
+        self.line.raise(edge, at);
     }
 
     fn ended(&mut self, edge: usize) {
         self.open_edges -= 1;
         if self.open_edges == 0 {
-            self.end();
+            self.line.end();
         } else {
-            self.watermark(edge, Timestamp::MAX);
+            self.line.raise(edge, Timestamp::MAX);
         }
     }
 
     fn work(&mut self, run: &Run, budget: u32, _: &mut Context<'_>) -> Work {
         match self.handle(run, budget) {
-            Work::Idle if self.ending != Ending::No => self.finish(run),
+            Work::Idle if self.line.is_ending() => self.line.finish(run),
             work => work,
         }
     }
 
     fn clock(&mut self, run: &Run) -> bool {
-        self.line.control(Control::Clock, run)
+        self.line.push.control(Control::Clock, run)
     }
 
     fn flush(&mut self, run: &Run) {
-        self.line.control(Control::Flush, run);
+        self.line.push.control(Control::Flush, run);
     }
 
     fn barrier(&mut self, barrier: Barrier, run: &Run, _: &mut Context<'_>) -> bool {
-        self.line.control(Control::Barrier(barrier), run)
+        self.line.push.control(Control::Barrier(barrier), run)
     }
 
     fn look_for_room(&mut self, run: &Run) {
-        self.line.control(Control::Room, run);
+        self.line.push.control(Control::Room, run);
     }
 
     fn deadline(&mut self) -> Option<Timestamp> {
-        self.line.deadline()
+        self.line.push.deadline()
     }
 
     fn positions(&mut self, _: &mut Positions) {}

@@ -6,17 +6,23 @@
 
 mod calls;
 mod fused;
+mod keying;
+mod line;
 mod sink;
 mod source;
 
 use std::{collections::BTreeMap, task::Context};
 
-pub use self::calls::{CallOrder, Calls};
 pub(crate) use self::{
     calls::{BatchCall, CallStage, Caller, EachCall},
     fused::Fused,
+    line::Line,
     sink::SinkStage,
-    source::{Keying, SourceCopy, SourceStage, keyed, unkeyed},
+    source::SourceStage,
+};
+pub use self::{
+    calls::{CallOrder, Calls},
+    keying::{Keying, NoKey, RoutedKey},
 };
 use crate::{
     Timestamp,

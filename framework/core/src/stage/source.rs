@@ -9,73 +9,62 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{Fused, Positions, Stage, Work};
+use super::{Keying, Line, Positions, Stage, Work};
 use crate::{
-    BoxError, Timestamp,
+    Timestamp,
     chain::{Control, Push, Run},
-    chunk::{AnyChunk, Chunk},
+    chunk::AnyChunk,
     graph::StageOpening,
     key::Key,
-    output::hash_of,
     port::{Barrier, Credit},
-    record::Origin,
-    source::{Intake, Read, SplitReader},
+    record::{Head, Origin},
+    source::{Incoming, SplitReader},
 };
 
-/// The splits of one copy, opened.
-pub(crate) type SourceCopy<T> = Vec<(u32, Box<dyn SplitReader<T>>)>;
-
-/// Gives what was read the keys that the stream is grouped by.
-pub(crate) type Keying<T, K> = Box<dyn FnMut(Intake<T>) -> Result<Chunk<T, K>, (Origin, BoxError)>>;
-
-/// Leaves records without a key.
-pub(crate) fn unkeyed<T: 'static>() -> Keying<T, ()> {
-    Box::new(|intake| Ok(intake.chunk))
-}
-
-/// Gives records the key that their source has routed them by, and makes sure that it has.
-pub(crate) fn keyed<T: 'static, K: Key>(key: impl Fn(&T) -> K + 'static) -> Keying<T, K> {
-    let mut bytes = Vec::new();
-    Box::new(move |intake| {
-        let routed = intake.hashes;
-        intake.chunk.with_keys(|index, value| {
-            let key = key(value);
-            let hash = hash_of(&key, &mut bytes)?;
-            match routed.get(index) {
-                Some(routed) if *routed == hash => Ok((key, hash)),
-                Some(_) => Err(
-                    "it was written under another key than `.keyed(..)` gives: correct the \
-                                closure, or group anew with `.key_by(..)`"
-                        .into(),
-                ),
-                None => Err("it was written without a key: group it with `.key_by(..)`".into()),
-            }
-        })
-    })
-}
-
-struct Split<T> {
+struct Split<R> {
     number: u32,
-    reader: Box<dyn SplitReader<T>>,
+    reader: R,
     /// Where reading goes on; none until something was read.
     next: Option<u64>,
     ended: bool,
 }
 
+impl<R> Split<R> {
+    fn origin(&self, offset: u64) -> Origin {
+        Origin {
+            split: self.number,
+            offset,
+        }
+    }
+}
+
+/// What came of asking a split for records.
+enum Asked {
+    /// It may have more.
+    More,
+    /// It has none now, or none any more.
+    Dry,
+    /// The line has no room, or the stage has failed.
+    Blocked,
+}
+
 /// The splits of one copy, read in turn, with the line behind them.
-pub(crate) struct SourceStage<T, K, P> {
-    fused: Fused<T, K, P>,
-    splits: Vec<Split<T>>,
-    keying: Keying<T, K>,
+pub(crate) struct SourceStage<T, K, P, R, Y> {
+    line: Line<T, K, P>,
+    splits: Vec<Split<R>>,
+    keying: Y,
     /// The split to ask next.
     turn: usize,
-    limit: usize,
+    /// The most records of one split before it is another's turn.
+    burst: u32,
+    /// Records that are left of the burst.
+    left: u32,
     records_read: Arc<AtomicU64>,
     /// Told to end early.
     draining: bool,
 }
 
-impl<T, K, P> fmt::Debug for SourceStage<T, K, P> {
+impl<T, K, P, R, Y> fmt::Debug for SourceStage<T, K, P, R, Y> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SourceStage")
             .field("splits", &self.splits.len())
@@ -83,96 +72,139 @@ impl<T, K, P> fmt::Debug for SourceStage<T, K, P> {
     }
 }
 
-impl<T: Send + 'static, K: Key, P: Push<T, K>> SourceStage<T, K, P> {
-    pub(crate) fn new(
-        line: P,
-        copy: SourceCopy<T>,
-        keying: Keying<T, K>,
-        opening: &StageOpening,
-    ) -> Self {
+impl<T, K, P, R, Y> SourceStage<T, K, P, R, Y>
+where
+    T: 'static,
+    K: Key,
+    P: Push<T, K>,
+    R: SplitReader<T>,
+    Y: Keying<T, K>,
+{
+    pub(crate) fn new(line: P, readers: Vec<(u32, R)>, keying: Y, opening: &StageOpening) -> Self {
         let split = |(number, reader)| Split {
             number,
             reader,
             next: None,
             ended: false,
         };
+        let burst = u32::try_from(opening.read_limit).unwrap_or(u32::MAX).max(1);
         Self {
-            fused: Fused::new(line, 0),
-            splits: copy.into_iter().map(split).collect(),
+            line: Line::new(line, 0),
+            splits: readers.into_iter().map(split).collect(),
             keying,
             turn: 0,
-            limit: opening.read_limit,
+            burst,
+            left: burst,
             records_read: Arc::clone(&opening.records_read),
             draining: false,
         }
     }
 
-    /// Asks each split in turn for records, until one has some.
-    fn read(&mut self, run: &Run, cx: &mut Context<'_>) -> Work {
-        for _ in 0..self.splits.len() {
-            let at = self.turn;
-            self.turn = (self.turn + 1) % self.splits.len();
-            let split = &mut self.splits[at];
-            if split.ended {
+    /// Asks one split after the other for records, a burst each, until the budget is used up.
+    fn read(&mut self, run: &Run, budget: u32, cx: &mut Context<'_>) -> Work {
+        if self.draining {
+            self.drain(run);
+        }
+        let (mut left, mut dry) = (budget, 0);
+        while left > 0 && dry < self.splits.len() {
+            if self.splits[self.turn].ended {
+                dry += 1;
+                self.next_turn();
                 continue;
             }
-            let mut intake = Intake::new(split.number, split.next.unwrap_or(0));
-            let read = if self.draining {
-                Poll::Ready(Ok(Read::End))
-            } else {
-                split.reader.poll_read(cx, self.limit, &mut intake)
-            };
-            match read {
-                Poll::Pending => {}
-                Poll::Ready(Ok(read)) => split.ended = read == Read::End,
-                Poll::Ready(Err(error)) => {
-                    let offset = intake.next;
-                    run.fail(
-                        Origin {
-                            split: split.number,
-                            offset,
-                        },
-                        error,
-                    );
-                    return Work::Blocked;
+            let limit = left.min(self.left);
+            let (read, asked) = self.read_split(limit, run, cx);
+            left -= read;
+            self.left -= read;
+            dry = if read > 0 { 0 } else { dry };
+            match asked {
+                Asked::More if self.left > 0 => {}
+                Asked::More => self.next_turn(),
+                Asked::Dry => {
+                    dry += 1;
+                    self.next_turn();
                 }
-            }
-            if split.ended {
-                self.fused
-                    .line()
-                    .control(Control::SplitEnd(split.number), run);
-            }
-            if intake.next > split.next.unwrap_or(0) || !intake.is_empty() {
-                split.next = Some(intake.next);
-            }
-            if !intake.is_empty() {
-                return self.take(intake, run);
+                Asked::Blocked => return Work::Blocked,
             }
         }
         if self.splits.iter().all(|split| split.ended) {
-            self.fused.end();
+            self.line.end();
             return Work::More;
         }
-        Work::Idle
+        if left == 0 { Work::More } else { Work::Idle }
     }
 
-    fn take(&mut self, intake: Intake<T>, run: &Run) -> Work {
+    fn next_turn(&mut self) {
+        self.turn = (self.turn + 1) % self.splits.len();
+        self.left = self.burst;
+    }
+
+    /// Reads up to `limit` records of the split whose turn it is, each down the line at once.
+    fn read_split(&mut self, limit: u32, run: &Run, cx: &mut Context<'_>) -> (u32, Asked) {
+        let split = &mut self.splits[self.turn];
+        let mut read = 0;
+        let asked = loop {
+            if !self.line.advance(run) || !run.has_room() {
+                break Asked::Blocked;
+            }
+            if read == limit {
+                break Asked::More;
+            }
+            match split.reader.poll_next(cx) {
+                Poll::Ready(Ok(Some(incoming))) => {
+                    let Incoming {
+                        offset,
+                        at,
+                        routed,
+                        value,
+                    } = incoming;
+                    let origin = split.origin(offset);
+                    match self.keying.key(&value, routed) {
+                        Ok((key, hash)) => {
+                            run.at(origin);
+                            let head = Head { at, hash, origin };
+                            self.line.push.push(value, &key, &head, run);
+                        }
+                        Err(error) => run.fail(origin, error),
+                    }
+                    split.next = Some(offset + 1);
+                    read += 1;
+                }
+                Poll::Ready(Ok(None)) => {
+                    split.ended = true;
+                    self.line.push.control(Control::SplitEnd(split.number), run);
+                    break Asked::Dry;
+                }
+                Poll::Ready(Err(error)) => {
+                    run.fail(split.origin(split.next.unwrap_or(0)), error);
+                    break Asked::Blocked;
+                }
+                Poll::Pending => break Asked::Dry,
+            }
+        };
         self.records_read
-            .fetch_add(intake.len() as u64, Ordering::Relaxed);
-        match (self.keying)(intake) {
-            Ok(chunk) => {
-                self.fused.take(chunk, None);
-                Work::More
-            }
-            Err((origin, error)) => {
-                run.fail(origin, error);
-                Work::Blocked
-            }
+            .fetch_add(u64::from(read), Ordering::Relaxed);
+        split.next = split.next.max(split.reader.next_offset());
+        (read, asked)
+    }
+
+    /// Ends every split as if it had no more.
+    fn drain(&mut self, run: &Run) {
+        for split in self.splits.iter_mut().filter(|split| !split.ended) {
+            split.ended = true;
+            self.line.push.control(Control::SplitEnd(split.number), run);
         }
     }
 }
 
-impl<T: Send + 'static, K: Key, P: Push<T, K>> Stage for SourceStage<T, K, P> {
+impl<T, K, P, R, Y> Stage for SourceStage<T, K, P, R, Y>
+where
+    T: 'static,
+    K: Key,
+    P: Push<T, K>,
+    R: SplitReader<T>,
+    Y: Keying<T, K>,
+{
     fn wants_input(&self) -> bool {
         false
     }
@@ -188,46 +220,36 @@ impl<T: Send + 'static, K: Key, P: Push<T, K>> Stage for SourceStage<T, K, P> {
     }
 
     fn work(&mut self, run: &Run, budget: u32, cx: &mut Context<'_>) -> Work {
-        match self.fused.work(run, budget, cx) {
-            Work::Idle if run.has_room() => self.read(run, cx),
-            Work::Idle => Work::Blocked,
-            work => work,
+        if self.line.is_ending() {
+            return self.line.finish(run);
         }
+        self.read(run, budget, cx)
     }
 
     fn clock(&mut self, run: &Run) -> bool {
-        self.fused.clock(run)
+        self.line.push.control(Control::Clock, run)
     }
 
     fn flush(&mut self, run: &Run) {
-        self.fused.flush(run);
+        self.line.push.control(Control::Flush, run);
     }
 
-    fn barrier(&mut self, barrier: Barrier, run: &Run, cx: &mut Context<'_>) -> bool {
-        self.fused.barrier(barrier, run, cx)
+    fn barrier(&mut self, barrier: Barrier, run: &Run, _: &mut Context<'_>) -> bool {
+        self.line.push.control(Control::Barrier(barrier), run)
     }
 
     fn look_for_room(&mut self, run: &Run) {
-        self.fused.look_for_room(run);
+        self.line.push.control(Control::Room, run);
     }
 
     fn deadline(&mut self) -> Option<Timestamp> {
-        self.fused.deadline()
+        self.line.push.deadline()
     }
 
     fn positions(&mut self, positions: &mut Positions) {
-        let next = self
-            .fused
-            .cursor()
-            .and_then(crate::chunk::Cursor::next_origin);
         for split in &self.splits {
-            let Some(read) = split.next else { continue };
-            match next {
-                // Read, and not handled: it comes after whatever is cut here.
-                Some(next) if next.split == split.number => {
-                    positions.read(split.number, next.offset);
-                }
-                _ => positions.read(split.number, read),
+            if let Some(next) = split.next {
+                positions.read(split.number, next);
             }
         }
     }

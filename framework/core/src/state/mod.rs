@@ -186,11 +186,16 @@ impl<K: Key> NodeState<K> {
     /// Lets go of rows that the current record or timer left with nothing in them.
     #[inline]
     pub(crate) fn settle(&mut self) {
-        for (slot, row) in self.touched.drain(..) {
-            if let Some(table) = self.tables[slot as usize].as_mut() {
-                table.remove_if_empty(row);
+        // Most operators keep nothing, and pay for no more than this look.
+        if self.touched.is_empty() {
+            return;
+        }
+        for (slot, row) in &self.touched {
+            if let Some(table) = self.tables[*slot as usize].as_mut() {
+                table.remove_if_empty(*row);
             }
         }
+        self.touched.clear();
     }
 
     /// Takes the next timer of this kind that is due at `limit`.

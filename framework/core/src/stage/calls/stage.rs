@@ -1,22 +1,14 @@
-//! Async calls, with a line of operators behind them.
-//!
-//! 1. What waits and what runs is state: a barrier passes it, and its origins are reported as
-//!    unfinished. So a slow call never holds a checkpoint back, and is made again after a restart.
-//! 2. A chunk's credit goes back when the last of its records is done. So what waits is bounded by
-//!    the windows of the edges, and a stage of calls can always take the next message.
-//! 3. A watermark waits for the records that came before it.
-//! 4. With [`CallOrder::PerKey`] one call per key runs at a time, in the order of the records.
+//! The stage that makes calls: what runs, what waits, and what may go on.
 
 use std::{
     any::Any,
-    collections::{BTreeMap, HashMap, VecDeque, hash_map},
+    collections::{BTreeMap, VecDeque},
     fmt,
     panic::AssertUnwindSafe,
     pin::Pin,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures::{
@@ -25,7 +17,7 @@ use futures::{
     stream::FuturesUnordered,
 };
 
-use super::{LowestWatermark, Positions, Stage, Work};
+use super::{CallOrder, Caller, Calls, InputState, Waiting};
 use crate::{
     Timestamp,
     chain::{Control, Push, Run, panic_text},
@@ -34,262 +26,8 @@ use crate::{
     node::OperatorCounts,
     port::{Barrier, Credit},
     record::{Head, Origin},
+    stage::{LowestWatermark, Positions, Stage, Work},
 };
-
-/// In which order the results of async calls go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallOrder {
-    /// One call per key at a time, so that results keep the order of each key.
-    PerKey,
-    /// Calls overlap, and results wait for those before them.
-    Input,
-    /// Results go on as they come.
-    Unordered,
-}
-
-/// How async calls are made: how many at once, and in which order results go on.
-///
-/// The order is kept by default: per key on a keyed stream, of the input on any other.
-///
-/// # Examples
-///
-/// ```
-/// use levada_core::Calls;
-///
-/// let calls = Calls::at_most(32).unordered();
-/// assert_eq!(calls.max_in_flight(), 32);
-/// ```
-#[derive(Clone, Copy, Debug)]
-#[must_use]
-pub struct Calls {
-    max_in_flight: usize,
-    unordered: bool,
-}
-
-impl Calls {
-    /// At most so many calls run at once in each parallel copy; 0 is taken as 1.
-    pub const fn at_most(max_in_flight: usize) -> Self {
-        let max_in_flight = if max_in_flight == 0 { 1 } else { max_in_flight };
-        Self {
-            max_in_flight,
-            unordered: false,
-        }
-    }
-
-    /// Lets results go on as they come. Default: the order is kept.
-    pub const fn unordered(self) -> Self {
-        Self {
-            unordered: true,
-            ..self
-        }
-    }
-
-    /// How many calls run at once in each parallel copy.
-    pub const fn max_in_flight(self) -> usize {
-        self.max_in_flight
-    }
-
-    pub(crate) const fn order(self, kept: CallOrder) -> CallOrder {
-        if self.unordered {
-            CallOrder::Unordered
-        } else {
-            kept
-        }
-    }
-}
-
-/// A record on its way to a call.
-pub(crate) struct Waiting<T, K> {
-    value: T,
-    key: K,
-    head: Head,
-    /// Its place in the input.
-    sequence: u64,
-    arrived: Timestamp,
-}
-
-/// A call that is to be made, or was.
-pub(crate) struct Call<U, K> {
-    future: LocalBoxFuture<'static, U>,
-    key: K,
-    head: Head,
-    sequences: Vec<u64>,
-}
-
-/// Whether more records may come.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum InputState {
-    Open,
-    Ended,
-}
-
-/// Chooses which call comes next.
-pub(crate) trait Caller<T, K>: 'static {
-    type Out: 'static;
-    type OutKey: Key;
-
-    fn wait(&mut self, record: Waiting<T, K>);
-    /// The next call, if one may start now.
-    fn start(&mut self, now: Timestamp, input: InputState)
-    -> Option<Call<Self::Out, Self::OutKey>>;
-    /// Learns that a call of this key is done.
-    fn done(&mut self, key: &Self::OutKey);
-    /// When a call may start that may not start now.
-    fn deadline(&self) -> Option<Timestamp>;
-}
-
-/// One call for each record.
-pub(crate) struct EachCall<T, K, F> {
-    call: F,
-    per_key: bool,
-    ready: VecDeque<Waiting<T, K>>,
-    /// Keys that have a call ready or running, and what waits behind it.
-    busy: HashMap<K, VecDeque<Waiting<T, K>>>,
-}
-
-impl<T, K, F> EachCall<T, K, F> {
-    pub(crate) fn new(call: F, order: CallOrder) -> Self {
-        let per_key = order == CallOrder::PerKey;
-        Self {
-            call,
-            per_key,
-            ready: VecDeque::new(),
-            busy: HashMap::new(),
-        }
-    }
-}
-
-impl<T, K, U, F, Fut> Caller<T, K> for EachCall<T, K, F>
-where
-    T: 'static,
-    K: Key,
-    U: 'static,
-    F: Fn(T) -> Fut + 'static,
-    Fut: Future<Output = U> + 'static,
-{
-    type Out = U;
-    type OutKey = K;
-
-    fn wait(&mut self, record: Waiting<T, K>) {
-        if !self.per_key {
-            self.ready.push_back(record);
-            return;
-        }
-        match self.busy.entry(record.key.clone()) {
-            hash_map::Entry::Occupied(mut queue) => queue.get_mut().push_back(record),
-            hash_map::Entry::Vacant(free) => {
-                free.insert(VecDeque::new());
-                self.ready.push_back(record);
-            }
-        }
-    }
-
-    fn start(&mut self, _: Timestamp, _: InputState) -> Option<Call<U, K>> {
-        let Waiting {
-            value,
-            key,
-            head,
-            sequence,
-            ..
-        } = self.ready.pop_front()?;
-        let future = (self.call)(value).boxed_local();
-        Some(Call {
-            future,
-            key,
-            head,
-            sequences: vec![sequence],
-        })
-    }
-
-    fn done(&mut self, key: &K) {
-        if !self.per_key {
-            return;
-        }
-        let queue = self
-            .busy
-            .get_mut(key)
-            .expect("a key is busy until its last call is done");
-        match queue.pop_front() {
-            Some(next) => self.ready.push_back(next),
-            None => drop(self.busy.remove(key)),
-        }
-    }
-
-    fn deadline(&self) -> Option<Timestamp> {
-        None
-    }
-}
-
-/// One call for many records: as many as have come when a slot is free.
-pub(crate) struct BatchCall<T, K, F> {
-    call: F,
-    max: usize,
-    wait: Duration,
-    held: VecDeque<Waiting<T, K>>,
-}
-
-impl<T, K, F> BatchCall<T, K, F> {
-    pub(crate) fn new(call: F, max: usize, wait: Duration) -> Self {
-        Self {
-            call,
-            max: max.max(1),
-            wait,
-            held: VecDeque::new(),
-        }
-    }
-}
-
-impl<T, K, U, F, Fut> Caller<T, K> for BatchCall<T, K, F>
-where
-    T: 'static,
-    K: 'static,
-    U: 'static,
-    F: Fn(Vec<T>) -> Fut + 'static,
-    Fut: Future<Output = U> + 'static,
-{
-    type Out = U;
-    type OutKey = ();
-
-    fn wait(&mut self, record: Waiting<T, K>) {
-        self.held.push_back(record);
-    }
-
-    fn start(&mut self, now: Timestamp, input: InputState) -> Option<Call<U, ()>> {
-        let due = self.deadline().is_some_and(|at| at <= now);
-        if self.held.is_empty()
-            || !(due || input == InputState::Ended || self.held.len() >= self.max)
-        {
-            return None;
-        }
-        let batch = self.held.drain(..self.max.min(self.held.len()));
-        let (mut values, mut sequences) = (Vec::new(), Vec::new());
-        let mut head: Option<Head> = None;
-        for record in batch {
-            let at = head.map_or(record.head.at, |head| head.at.max(record.head.at));
-            let origin = head.map_or(record.head.origin, |head| head.origin);
-            head = Some(Head {
-                at,
-                hash: 0,
-                origin,
-            });
-            values.push(record.value);
-            sequences.push(record.sequence);
-        }
-        let head = head.expect("a batch has a record");
-        Some(Call {
-            future: (self.call)(values).boxed_local(),
-            key: (),
-            head,
-            sequences,
-        })
-    }
-
-    fn done(&mut self, (): &()) {}
-
-    fn deadline(&self) -> Option<Timestamp> {
-        self.held.front().map(|first| first.arrived + self.wait)
-    }
-}
 
 /// A running call, with what it belongs to.
 struct Running<U, K> {

@@ -1,0 +1,84 @@
+//! Fusing: a stage is one monomorphised line of operators.
+//!
+//! A [`Chain`] is what a stream was told to do since the last exchange, as a type and a prototype.
+//! Fusing it to an end gives a [`Push`]: records go down it depth first, one by one, with no queue
+//! and no virtual call between operators. Each node owns its state and builds its own context over
+//! it, so that `Emit` borrows only the next node.
+
+mod apply;
+mod run;
+
+pub(crate) use self::run::panic_text;
+pub use self::{
+    apply::{Applied, ApplyPush},
+    run::{Failure, Run},
+};
+use crate::{
+    BoxError, Timestamp, graph::StageOpening, key::Key, port::Barrier, record::Head, stage::Stage,
+};
+
+/// What a line of operators is told besides records. Each node acts, then passes it on.
+#[derive(Clone, Copy, Debug)]
+pub enum Control {
+    /// No record before this time is still to come: timers due by it fire first.
+    Watermark(Timestamp),
+    /// The clock has moved: processing-time timers that are due fire.
+    Clock,
+    /// The input has ended for good: say what is left to say.
+    Finish,
+    /// The input ran dry: let half-full chunks go.
+    Flush,
+    /// A checkpoint cuts here.
+    Barrier(Barrier),
+    /// Nothing follows.
+    End,
+    /// Look whether every output has room, and ask to be woken where one has none.
+    Room,
+    /// A split of the source has ended: its records hold the watermark back no longer.
+    SplitEnd(u32),
+}
+
+/// A line of operators, or its end: what takes records of one type.
+pub trait Push<T, K: Key>: 'static {
+    /// Handles one record, and all that follows from it down the line.
+    fn push(&mut self, value: T, key: &K, head: &Head, run: &Run);
+
+    /// Acts on what is not a record. False if it ran out of room on the way: then it is called
+    /// again, with the same word, once there is room.
+    fn control(&mut self, control: Control, run: &Run) -> bool;
+
+    /// The earliest processing time that a timer in the line waits for.
+    fn deadline(&mut self) -> Option<Timestamp>;
+}
+
+impl<T: 'static, K: Key> Push<T, K> for Box<dyn Push<T, K>> {
+    fn push(&mut self, value: T, key: &K, head: &Head, run: &Run) {
+        (**self).push(value, key, head, run);
+    }
+
+    fn control(&mut self, control: Control, run: &Run) -> bool {
+        (**self).control(control, run)
+    }
+
+    fn deadline(&mut self) -> Option<Timestamp> {
+        (**self).deadline()
+    }
+}
+
+/// What a stream was told to do since the last exchange, as a type and a prototype: what the stage
+/// takes its records from, and the operators behind it.
+pub trait Chain<K: Key>: Send + 'static {
+    /// What the last operator puts out.
+    type Out: 'static;
+
+    /// Opens a copy of the stage: this line, in front of `next`.
+    ///
+    /// # Errors
+    ///
+    /// When what it reads from cannot be opened.
+    fn fuse<P: Push<Self::Out, K>>(
+        &self,
+        next: P,
+        opening: &mut StageOpening,
+    ) -> Result<Box<dyn Stage>, BoxError>;
+}
