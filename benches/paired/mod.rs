@@ -205,13 +205,12 @@ fn rounds(workload: &Workload, programs: &Programs, scale: Scale) -> Result<Repo
     for program in &programs {
         fastest = fastest.max(program.run(scale.pilot)?.rate());
     }
-    let mut events = scale.events(fastest);
     let rows = loop {
-        if let Some(rows) = all_rounds(&programs, events, scale)? {
-            break rows;
+        match all_rounds(&programs, scale.events(fastest), scale)? {
+            Rounds::All(rows) => break rows,
+            // The machine was busier when the number of events was found.
+            Rounds::TooShort { rate } => fastest = rate,
         }
-        // The machine was busier when this number was found.
-        events *= 2;
     };
     let report = Report::new(workload, scale, rows);
     println!("{report}");
@@ -221,12 +220,17 @@ fn rounds(workload: &Workload, programs: &Programs, scale: Scale) -> Result<Repo
     Ok(report)
 }
 
-/// Runs every program in each round; nothing if one was done too soon.
-fn all_rounds(
-    programs: &[Program],
-    events: u64,
-    scale: Scale,
-) -> Result<Option<Vec<Row>>, BoxError> {
+/// What came of running every program in each round.
+enum Rounds {
+    All(Vec<Row>),
+    /// A program at this rate was done too soon.
+    TooShort {
+        rate: f64,
+    },
+}
+
+/// Runs every program in each round, until one is done too soon.
+fn all_rounds(programs: &[Program], events: u64, scale: Scale) -> Result<Rounds, BoxError> {
     let row = |program: &Program| Row {
         label: program.label,
         figures: Vec::new(),
@@ -238,10 +242,11 @@ fn all_rounds(
             let next = (round + turn) % programs.len();
             let figure = programs[next].run(events)?;
             if !scale.lasted(&figure) {
-                return Ok(None);
+                let rate = figure.rate();
+                return Ok(Rounds::TooShort { rate });
             }
             rows[next].figures.push(figure);
         }
     }
-    Ok(Some(rows))
+    Ok(Rounds::All(rows))
 }

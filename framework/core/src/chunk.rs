@@ -151,6 +151,18 @@ impl<T, K> Cursor<T, K> {
         Some((value, key, head))
     }
 
+    /// The next keys with their hashes, if a look at so many of them falls due here.
+    #[inline]
+    pub(crate) fn keys_ahead(&self, count: usize) -> Option<(&[K], &[u32])> {
+        let at = self.next as usize;
+        if size_of::<K>() == 0 || !at.is_multiple_of(count) {
+            return None;
+        }
+        let keys = self.keys.as_slice();
+        let end = count.min(keys.len());
+        Some((&keys[..end], self.hashes.get(at..at + end)?))
+    }
+
     #[inline]
     fn head(&mut self) -> Head {
         let at = self.next;

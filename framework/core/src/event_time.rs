@@ -142,4 +142,8 @@ where
     fn deadline(&mut self) -> Option<Timestamp> {
         self.next.deadline()
     }
+
+    fn look_ahead(&self, keys: &[K], hashes: &[u32]) {
+        self.next.look_ahead(keys, hashes);
+    }
 }

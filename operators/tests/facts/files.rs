@@ -44,6 +44,46 @@ fn all_lines_of_a_long_file_come_in_order_with_or_without_a_last_line_end() {
 }
 
 #[test]
+fn a_line_that_cannot_be_taken_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("odd.txt");
+    let longest = "x".repeat(8);
+    for (text, says) in [
+        (
+            &b"tea\ncaf\xe9\n"[..],
+            "is not UTF-8 from byte 4 on: read it with `.lossy()`",
+        ),
+        (
+            b"tea\nxxxxxxxxx\n",
+            "is longer than 8 bytes: allow more with `.longest(..)`",
+        ),
+        (
+            b"tea\nxxxxxxxxx",
+            "is longer than 8 bytes: allow more with `.longest(..)`",
+        ),
+    ] {
+        fs::write(&path, text).unwrap();
+        let pipeline = Pipeline::new("odd");
+        pipeline.source(lines(&path).longest(8)).sink(discard());
+        let error = pipeline.run().unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("line 2 of `{}` {says}", path.display())),
+            "{error}"
+        );
+    }
+    for end in ["", "\n", "\r\n"] {
+        fs::write(&path, longest.clone() + end).unwrap();
+        let pipeline = Pipeline::new("just");
+        let read = Collected::new();
+        pipeline
+            .source(lines(&path).longest(8))
+            .sink(collect(&read));
+        pipeline.run().unwrap();
+        assert_eq!(read.take(), [longest.as_str()]);
+    }
+}
+
+#[test]
 fn an_empty_file_has_no_lines_and_no_rows() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("empty");

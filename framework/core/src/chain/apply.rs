@@ -219,4 +219,9 @@ where
         let next = self.next.deadline();
         own.into_iter().chain(next).min()
     }
+
+    fn look_ahead(&self, keys: &[K], hashes: &[u32]) {
+        self.node.state.look_ahead(keys, hashes);
+        self.next.look_ahead(keys, hashes);
+    }
 }

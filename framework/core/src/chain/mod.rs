@@ -49,6 +49,11 @@ pub trait Push<T, K: Key>: 'static {
 
     /// The earliest processing time that a timer in the line waits for.
     fn deadline(&mut self) -> Option<Timestamp>;
+
+    /// Learns which keys come next, to have their state at hand. Default: there is none.
+    fn look_ahead(&self, keys: &[K], hashes: &[u32]) {
+        let _ = (keys, hashes);
+    }
 }
 
 impl<T: 'static, K: Key> Push<T, K> for Box<dyn Push<T, K>> {
@@ -62,6 +67,10 @@ impl<T: 'static, K: Key> Push<T, K> for Box<dyn Push<T, K>> {
 
     fn deadline(&mut self) -> Option<Timestamp> {
         (**self).deadline()
+    }
+
+    fn look_ahead(&self, keys: &[K], hashes: &[u32]) {
+        (**self).look_ahead(keys, hashes);
     }
 }
 

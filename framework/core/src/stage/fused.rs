@@ -9,6 +9,7 @@ use crate::{
     chunk::{AnyChunk, Chunk, Cursor},
     key::Key,
     port::{Barrier, Credit},
+    state::LOOK_AHEAD,
 };
 
 /// A line of operators, and the chunk that it is handling.
@@ -56,6 +57,9 @@ impl<T: Send + 'static, K: Key, P: Push<T, K>> Fused<T, K, P> {
                 return Work::More;
             }
             budget -= 1;
+            if let Some((keys, hashes)) = cursor.keys_ahead(LOOK_AHEAD) {
+                self.line.push.look_ahead(keys, hashes);
+            }
             match cursor.next_record() {
                 Some((value, key, head)) => {
                     run.at(head.origin);

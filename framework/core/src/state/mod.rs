@@ -19,7 +19,7 @@ use std::any::Any;
 use smallvec::SmallVec;
 
 use self::calendar::{Calendar, Entry};
-pub(crate) use self::table::{AnyTable, RowId, Table};
+pub(crate) use self::table::{AnyTable, LOOK_AHEAD, RowId, Table};
 use crate::{
     Rng, Timestamp,
     key::{Key, key_bytes},
@@ -183,6 +183,13 @@ impl<K: Key> NodeState<K> {
         row
     }
 
+    /// Brings the rows of these keys into the cache: at most [`LOOK_AHEAD`].
+    pub(crate) fn look_ahead(&self, keys: &[K], hashes: &[u32]) {
+        for table in self.tables.iter().flatten() {
+            table.look_ahead(keys, hashes);
+        }
+    }
+
     /// Lets go of rows that the current record or timer left with nothing in them.
     #[inline]
     pub(crate) fn settle(&mut self) {
@@ -204,7 +211,8 @@ impl<K: Key> NodeState<K> {
             Time::Event => &mut self.event,
             Time::Processing => &mut self.processing,
         };
-        let rows = timer_table(&mut self.tables, self.timer_slot)?;
+        let slot = self.timer_slot?;
+        let rows = timer_table(&mut self.tables, Some(slot))?;
         loop {
             let entry = calendar.pop_due(limit, |a, b| order(rows, a, b))?;
             let timer = Timer {
@@ -213,6 +221,8 @@ impl<K: Key> NodeState<K> {
                 tag: entry.tag,
             };
             if let Some((key, hash)) = rows.take_timer(entry.row, entry.hash, timer) {
+                // The operator will look at its row: it need not be searched for.
+                self.touched.push((slot, entry.row));
                 return Some(Fired { key, hash, timer });
             }
         }

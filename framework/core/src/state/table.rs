@@ -68,6 +68,8 @@ fn same(held: &Timer, time: Time, tag: u32) -> bool {
 pub(crate) trait AnyTable<K>: Any {
     fn as_any_mut(&mut self) -> &mut dyn Any;
     fn find_or_insert(&mut self, key: &K, hash: u32) -> RowId;
+    /// Brings the rows of these keys into the cache, where they are.
+    fn look_ahead(&self, keys: &[K], hashes: &[u32]);
     fn key(&self, row: RowId) -> Option<&K>;
     fn timers(&mut self, row: RowId) -> &mut Timers;
     /// Takes a timer out of its row, if the row still has it under the same key hash.
@@ -111,6 +113,9 @@ impl<K, V> Default for Group<K, V> {
 }
 
 const FIRST_PAGE_BITS: u32 = 3;
+
+/// How many keys are looked for at once: as many as a core waits for, and some more.
+pub(crate) const LOOK_AHEAD: usize = 32;
 
 /// The page of a row, and its place there.
 fn place(row: u32) -> (usize, usize) {
@@ -194,6 +199,14 @@ impl<K: Key, V: Send + 'static> Table<K, V> {
         self.hasher.hash_one(key) as u32
     }
 
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "there are as many groups as were made from a u32"
+    )]
+    fn group_of(&self, hash: u32) -> usize {
+        ((hash & 0x7fff_ffff) % self.groups.len() as u32) as usize
+    }
+
     fn row(&self, at: RowId) -> Option<&Row<K, V>> {
         self.groups[at.group as usize].as_ref()?.get(at.row)
     }
@@ -215,9 +228,9 @@ impl<K: Key, V: Send + 'static> AnyTable<K> for Table<K, V> {
 
     fn find_or_insert(&mut self, key: &K, hash: u32) -> RowId {
         let own_hash = self.own_hash(key);
-        let count = u32::try_from(self.groups.len()).expect("made from a u32");
-        let number = (hash & 0x7fff_ffff) % count;
-        let group = self.groups[number as usize].get_or_insert_default();
+        let number = self.group_of(hash);
+        let group = self.groups[number].get_or_insert_default();
+        let number = u32::try_from(number).expect("made from a u32");
         let pages = &group.pages;
         let found = group.index.find(spread(own_hash), |(row, held)| {
             let (page, at) = place(*row);
@@ -243,6 +256,27 @@ impl<K: Key, V: Send + 'static> AnyTable<K> for Table<K, V> {
             .index
             .insert_unique(spread(own_hash), (row, own_hash), |(_, own)| spread(*own));
         RowId { group: number, row }
+    }
+
+    /// A search waits for memory, and the processor looks only so far ahead: searching for many at
+    /// once, with nothing in between, lets it wait for all of them together.
+    fn look_ahead(&self, keys: &[K], hashes: &[u32]) {
+        let mut found = [None; LOOK_AHEAD];
+        for ((key, hash), found) in keys.iter().zip(hashes).zip(&mut found) {
+            let own_hash = self.own_hash(key);
+            if let Some(group) = &self.groups[self.group_of(*hash)] {
+                let row = group
+                    .index
+                    .find(spread(own_hash), |(_, held)| *held == own_hash);
+                *found = row.map(|(row, _)| (group, *row));
+            }
+        }
+        let epochs = found.iter().flatten().map(|(group, row)| {
+            let (page, at) = place(*row);
+            group.pages[page][at].as_ref().map_or(0, |row| row.epoch)
+        });
+        // Nothing comes of it but that the rows were read.
+        std::hint::black_box(epochs.fold(0, u32::wrapping_add));
     }
 
     fn key(&self, row: RowId) -> Option<&K> {
