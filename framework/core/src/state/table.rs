@@ -372,7 +372,9 @@ mod tests {
         let mut rng = crate::Seed::new(3).rng("table");
         for i in 0..200_000_u64 {
             let key = rng.below(5_000);
-            let row = table.find_or_insert(&key, u32::try_from(key % 1_000).unwrap());
+            let hash = u32::try_from(key % 1_000).unwrap();
+            table.look_ahead(&[key, key + 1], &[hash, hash]);
+            let row = table.find_or_insert(&key, hash);
             assert_eq!(*table.value(row), map.get(&key).copied());
             if rng.chance(1, 3) {
                 *table.value(row) = None;
