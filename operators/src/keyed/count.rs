@@ -12,11 +12,13 @@ pub trait Count: Dataflow {
     /// Counts the records of each key: after each record, its key and how many there were so far.
     /// [`at_end`](super::EmitWhen::at_end) and [`every`](super::EmitWhen::every) say less often.
     ///
+    /// Its state [has a name](crate#state-has-a-name) where topics are on disk: `.named("..")`.
+    ///
     /// # Examples
     ///
     /// ```
     /// use levada_engine::Pipeline;
-    /// use levada_operators::{prelude::*, sink::Collected};
+    /// use levada_operators::prelude::*;
     ///
     /// let pipeline = Pipeline::new("letters");
     /// let counts = Collected::new();

@@ -13,11 +13,13 @@ pub trait Fold: Dataflow {
     /// key and the value so far. [`at_end`](super::EmitWhen::at_end) and
     /// [`every`](super::EmitWhen::every) say less often.
     ///
+    /// Its state [has a name](crate#state-has-a-name) where topics are on disk: `.named("..")`.
+    ///
     /// # Examples
     ///
     /// ```
     /// use levada_engine::Pipeline;
-    /// use levada_operators::{prelude::*, sink::Collected};
+    /// use levada_operators::prelude::*;
     ///
     /// let pipeline = Pipeline::new("sums");
     /// let sums = Collected::new();

@@ -32,11 +32,14 @@ pub trait JoinLatest<K: Key, L: Data> {
     ///
     /// Which one is the latest follows the order of arrival, so it is for what changes slowly.
     ///
+    /// Its state [has a name](crate#state-has-a-name) where topics are on disk: call `.named("..")`
+    /// on the pairs.
+    ///
     /// # Examples
     ///
     /// ```
     /// use levada_engine::Pipeline;
-    /// use levada_operators::{prelude::*, sink::Collected};
+    /// use levada_operators::prelude::*;
     ///
     /// let pipeline = Pipeline::new("priced");
     /// let (priced, unknown) = (Collected::<(u32, u32)>::new(), Collected::new());

@@ -52,7 +52,7 @@ pub trait EmitWhen<O: Gathers>: Adjust<O> {
     ///
     /// ```
     /// use levada_engine::Pipeline;
-    /// use levada_operators::{prelude::*, sink::Collected};
+    /// use levada_operators::prelude::*;
     ///
     /// let pipeline = Pipeline::new("totals");
     /// let totals = Collected::new();
@@ -76,7 +76,7 @@ pub trait EmitWhen<O: Gathers>: Adjust<O> {
     ///
     /// ```
     /// use levada_engine::Pipeline;
-    /// use levada_operators::{prelude::*, sink::Collected};
+    /// use levada_operators::prelude::*;
     ///
     /// let pipeline = Pipeline::new("tens");
     /// let tens = Collected::new();

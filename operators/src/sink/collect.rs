@@ -78,7 +78,7 @@ impl<T> Collected<T> {
 ///
 /// ```
 /// use levada_engine::Pipeline;
-/// use levada_operators::{prelude::*, sink::Collected};
+/// use levada_operators::prelude::*;
 ///
 /// let pipeline = Pipeline::new("kept");
 /// let kept = Collected::new();

@@ -57,7 +57,7 @@ type MapRecord<T, U> = Arc<dyn Fn(RecordInfo<'_>, T) -> U + Send + Sync>;
 ///
 /// ```
 /// use levada_engine::Levada;
-/// use levada_operators::{prelude::*, sink::Collected};
+/// use levada_operators::prelude::*;
 ///
 /// let levada = Levada::in_memory();
 /// let words = levada.topic::<String>("words").partitions(2).create()?;
