@@ -83,7 +83,7 @@ impl<T: Data, K: Key> Operator<T, K> for Counting {
         let counted = cx.entry(&self.counted).get_or_insert_default();
         counted.records += 1;
         let records = counted.records;
-        if self.when.now(records, cx) {
+        if self.when.is_due(records, cx) {
             self.emit(cx, out);
         }
         Ok(())

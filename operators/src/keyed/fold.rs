@@ -120,7 +120,7 @@ where
         (self.f)(&mut folded.value, value);
         folded.records += 1;
         let records = folded.records;
-        if self.when.now(records, cx) {
+        if self.when.is_due(records, cx) {
             self.emit(cx, out);
         }
         Ok(())
