@@ -7,6 +7,7 @@
 // The first definition of a link counts: here the files of the repository are elsewhere.
 //! [`examples/`]: https://github.com/levada-rs/levada/blob/main/examples/README.md
 //! [The book]: https://github.com/levada-rs/levada/blob/main/book/src/SUMMARY.md
+//! [Starting again]: https://github.com/levada-rs/levada/blob/main/book/src/starting-again.md
 //! [`CONTRIBUTING.md`]: https://github.com/levada-rs/levada/blob/main/CONTRIBUTING.md
 //! [`SECURITY.md`]: https://github.com/levada-rs/levada/blob/main/SECURITY.md
 //! [`CHANGELOG.md`]: https://github.com/levada-rs/levada/blob/main/CHANGELOG.md
@@ -117,14 +118,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! | a pipeline that | reads when it is started again |
-//! |---|---|
-//! | reads a topic and keeps no state | what its group has not done; after a kill, also what it did since positions were committed last ([200 ms](Builder::checkpoint_interval)) |
-//! | keeps state (`count`, `fold`, `dedup`, `join_latest`, `batch`), or ends in `files` | its topics from the first record |
-//! | reads anything but a topic | all of it: see [how a topic is filled once](source#how-a-topic-is-filled-once) |
+//! When it is started again,
 //!
-//! Ctrl-C and SIGTERM stop [`Levada::run`] in order, so that nothing is done twice by a group
-//! without state. What a topic has acknowledged is there after a kill, too.
+//! - a pipeline that keeps no state reads its topics from the first record that it has not done;
+//! - one that keeps state (`count`, `fold`, `dedup`, `join_latest`, `batch`) or ends in `files`
+//!   reads its topics from the first record;
+//! - what is no topic is read whole: see
+//!   [how a topic is filled once](source#how-a-topic-is-filled-once).
+//!
+//! Ctrl-C and SIGTERM stop [`Levada::run`] in order, and where each group stands is committed.
+//! After a kill the last commit counts: there is one
+//! [every 200 ms](Builder::checkpoint_interval) while records flow, and what was done since is done
+//! again. What a topic has acknowledged is there in any case.
 //!
 //! # What is where
 //!

@@ -19,8 +19,8 @@ pub type Row<T> = Result<T, String>;
 
 /// Reads the rows of a CSV file with a header line, on a thread of its own.
 ///
-/// The offset of a row is its number, counted from 0 behind the header. Like [`lines`](super::lines)
-/// it reads from the first whenever the pipeline is started.
+/// The offset of a row is its number, counted from 0 behind the header. Like
+/// [`lines`](super::lines) it reads from the first whenever the pipeline is started.
 ///
 /// # Examples
 ///
