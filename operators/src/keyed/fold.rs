@@ -40,16 +40,7 @@ pub trait Fold: Dataflow {
         A: Data + Clone,
         F: Fn(&mut A, Self::Item) + Clone + Send + 'static,
     {
-        let folded = Value::new("folded");
-        self.apply(
-            "fold",
-            Folding {
-                init,
-                f,
-                folded,
-                when: When::PerRecord,
-            },
-        )
+        self.apply("fold", Folding::new("folded", init, f))
     }
 }
 
@@ -134,6 +125,19 @@ where
     ) -> Result<(), Fault> {
         self.emit(cx, out);
         Ok(())
+    }
+}
+
+impl<A, F> Folding<A, F> {
+    /// An operator that calls its state by this name and speaks after each record.
+    pub(super) fn new(state: &'static str, init: A, f: F) -> Self {
+        let (folded, when) = (Value::new(state), When::PerRecord);
+        Self {
+            init,
+            f,
+            folded,
+            when,
+        }
     }
 }
 
