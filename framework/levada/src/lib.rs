@@ -118,7 +118,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! When it is started again,
+//! A topic that nobody seals has no end: who reads it waits for more, and [`Levada::run`] returns
+//! when the process is told to stop. When a program is started again,
 //!
 //! - a pipeline that keeps no state reads its topics from the first record that it has not done;
 //! - one that keeps state (`count`, `fold`, `dedup`, `join_latest`, `batch`) or ends in `files`
@@ -126,7 +127,7 @@
 //! - what is no topic is read whole: see
 //!   [how a topic is filled once](source#how-a-topic-is-filled-once).
 //!
-//! Ctrl-C and SIGTERM stop [`Levada::run`] in order, and where each group stands is committed.
+//! Ctrl-C and SIGTERM stop pipelines in order, and where each group stands is committed.
 //! After a kill the last commit counts: there is one
 //! [every 200 ms](Builder::checkpoint_interval) while records flow, and what was done since is done
 //! again. What a topic has acknowledged is there in any case.
