@@ -9,8 +9,8 @@ use super::when::{Gathers, When};
 
 /// Adds [`fold`](Self::fold) to keyed streams.
 pub trait Fold: Dataflow {
-    /// Folds the records of each key into one value, which begins as `init` and which `f` changes in
-    /// place: after each record, its key and the value so far.
+    /// Folds the records of each key into one value, which begins as `init` and which `f` changes
+    /// in place: after each record, its key and the value so far.
     /// [`at_end`](super::EmitWhen::at_end) and [`every`](super::EmitWhen::every) say less often.
     ///
     /// Its state [has a name](crate#state-has-a-name) where topics are on disk: `.named("..")`.
