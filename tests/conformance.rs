@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use levada::{
     Levada, SystemClock, Threads,
-    backend::{EmbeddedBackend, MemoryBackend},
+    engine::backend::{EmbeddedBackend, MemoryBackend},
 };
 use levada_core::backend::Backend;
 use levada_testkit::conformance;

@@ -16,11 +16,13 @@ pub trait Batch: Dataflow {
     ///
     /// On a keyed stream each key has batches of its own; on a plain one, each copy.
     ///
+    /// Its state [has a name](crate#state-has-a-name) where topics are on disk: `.named("..")`.
+    ///
     /// # Examples
     ///
     /// ```
     /// use levada_engine::Pipeline;
-    /// use levada_operators::{prelude::*, sink::Collected};
+    /// use levada_operators::prelude::*;
     /// use std::time::Duration;
     ///
     /// let pipeline = Pipeline::new("threes");

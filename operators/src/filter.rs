@@ -10,7 +10,7 @@ pub trait Filter: Dataflow {
     ///
     /// ```
     /// use levada_engine::Pipeline;
-    /// use levada_operators::{prelude::*, sink::Collected};
+    /// use levada_operators::prelude::*;
     ///
     /// let pipeline = Pipeline::new("even");
     /// let even = Collected::new();

@@ -12,7 +12,7 @@ pub trait Fork: Dataflow {
     ///
     /// ```
     /// use levada_engine::Pipeline;
-    /// use levada_operators::{prelude::*, sink::Collected};
+    /// use levada_operators::prelude::*;
     ///
     /// let pipeline = Pipeline::new("both");
     /// let (plain, doubled) = (Collected::new(), Collected::new());

@@ -35,6 +35,41 @@
 //! | [`print`](sink::print()) | `print` | standard output |
 //! | [`collect`](sink::collect) | `collect` | a list in memory |
 //! | [`discard`](sink::discard) | `discard` | nothing |
+//!
+//! # State has a name
+//!
+//! [`count`](Count::count), [`fold`](Fold::fold), [`dedup`](Dedup::dedup),
+//! [`join_latest`](JoinLatest::join_latest) and [`batch`](Batch::batch) keep state. So does an
+//! operator of yours that declares some. It is in memory: when a pipeline that has any is started
+//! again, it begins with none and reads its topics from the first record.
+//!
+//! The name of an operator is what metrics and errors call it: its method's, and a number where
+//! that is taken. Where topics are on disk, an operator with state must be given one. State that
+//! outlives the process is to be found by it, and a name that a program got by counting would be
+//! another's after the next change.
+//!
+//! ```
+//! use levada_core::Dataflow as _;
+//! use levada_engine::Levada;
+//! use levada_operators::prelude::*;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let levada = Levada::open(folder.path())?;
+//!
+//! let nameless = levada.pipeline("letters");
+//! nameless.source(iter("abab".chars())).key_by(|c| *c).count().sink(discard());
+//! let error = nameless.start().expect_err("its state has no name").to_string();
+//! assert!(error.contains("add `.named(\"..\")` behind it"), "{error}");
+//!
+//! let named = levada.pipeline("letters");
+//! let letters = named.source(iter("abab".chars())).key_by(|c| *c);
+//! letters.count().named("per-letter").sink(discard());
+//! let running = named.start()?;
+//! let operators = running.progress().operators();
+//! assert!(operators.iter().any(|operator| operator.name == "per-letter"));
+//! running.wait()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod batch;
 mod filter;
@@ -66,7 +101,7 @@ pub mod prelude {
     pub use crate::{
         Batch as _, Count as _, DeadLetter, Dedup as _, EmitWhen as _, Filter as _, FlatMap as _,
         Fold as _, Fork as _, JoinLatest as _, Map as _, Split as _, TryMap as _,
-        sink::{collect, discard, files, print, to_topic},
+        sink::{Collected, collect, discard, files, print, to_topic},
         source::{csv, generate, iter, lines, topic},
     };
 }

@@ -13,7 +13,7 @@ pub trait Map: Dataflow {
     ///
     /// ```
     /// use levada_engine::Pipeline;
-    /// use levada_operators::{prelude::*, sink::Collected};
+    /// use levada_operators::prelude::*;
     ///
     /// let pipeline = Pipeline::new("squares");
     /// let squares = Collected::new();
@@ -39,7 +39,7 @@ pub trait Map: Dataflow {
     ///
     /// ```
     /// use levada_engine::Pipeline;
-    /// use levada_operators::{prelude::*, sink::Collected};
+    /// use levada_operators::prelude::*;
     ///
     /// let pipeline = Pipeline::new("digits");
     /// let digits = Collected::new();

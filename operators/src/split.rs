@@ -12,7 +12,7 @@ pub trait Split: Dataflow {
     ///
     /// ```
     /// use levada_engine::Pipeline;
-    /// use levada_operators::{prelude::*, sink::Collected};
+    /// use levada_operators::prelude::*;
     ///
     /// let pipeline = Pipeline::new("sizes");
     /// let (small, large) = (Collected::new(), Collected::new());

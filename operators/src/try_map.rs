@@ -30,7 +30,7 @@ pub trait TryMap: Dataflow {
     ///
     /// ```
     /// use levada_engine::Pipeline;
-    /// use levada_operators::{prelude::*, sink::Collected};
+    /// use levada_operators::prelude::*;
     ///
     /// let pipeline = Pipeline::new("numbers");
     /// let (good, bad) = (Collected::new(), Collected::new());

@@ -1,6 +1,6 @@
 //! Gives texts to a sink of numbers.
 
-use levada::{prelude::*, sink::Collected};
+use levada::prelude::*;
 
 fn main() -> Result<(), Error> {
     let pipeline = Pipeline::new("lengths");

@@ -15,12 +15,14 @@ pub trait Dedup: Dataflow {
     ///
     /// Without event time every record has the same time, and the first of each key is kept.
     ///
+    /// Its state [has a name](crate#state-has-a-name) where topics are on disk: `.named("..")`.
+    ///
     /// # Examples
     ///
     /// ```
     /// use levada_core::Timestamp;
     /// use levada_engine::Pipeline;
-    /// use levada_operators::{prelude::*, sink::Collected};
+    /// use levada_operators::prelude::*;
     /// use std::time::Duration;
     ///
     /// let pipeline = Pipeline::new("once");

@@ -9,15 +9,17 @@ use super::when::{Gathers, When};
 
 /// Adds [`fold`](Self::fold) to keyed streams.
 pub trait Fold: Dataflow {
-    /// Folds the records of each key into one value, which begins as `init`: after each record, its
-    /// key and the value so far. [`at_end`](super::EmitWhen::at_end) and
-    /// [`every`](super::EmitWhen::every) say less often.
+    /// Folds the records of each key into one value, which begins as `init` and which `f` changes
+    /// in place: after each record, its key and the value so far.
+    /// [`at_end`](super::EmitWhen::at_end) and [`every`](super::EmitWhen::every) say less often.
+    ///
+    /// Its state [has a name](crate#state-has-a-name) where topics are on disk: `.named("..")`.
     ///
     /// # Examples
     ///
     /// ```
     /// use levada_engine::Pipeline;
-    /// use levada_operators::{prelude::*, sink::Collected};
+    /// use levada_operators::prelude::*;
     ///
     /// let pipeline = Pipeline::new("sums");
     /// let sums = Collected::new();
@@ -38,16 +40,7 @@ pub trait Fold: Dataflow {
         A: Data + Clone,
         F: Fn(&mut A, Self::Item) + Clone + Send + 'static,
     {
-        let folded = Value::new("folded");
-        self.apply(
-            "fold",
-            Folding {
-                init,
-                f,
-                folded,
-                when: When::PerRecord,
-            },
-        )
+        self.apply("fold", Folding::new("folded", init, f))
     }
 }
 
@@ -118,7 +111,7 @@ where
         (self.f)(&mut folded.value, value);
         folded.records += 1;
         let records = folded.records;
-        if self.when.now(records, cx) {
+        if self.when.is_due(records, cx) {
             self.emit(cx, out);
         }
         Ok(())
@@ -132,6 +125,19 @@ where
     ) -> Result<(), Fault> {
         self.emit(cx, out);
         Ok(())
+    }
+}
+
+impl<A, F> Folding<A, F> {
+    /// An operator that calls its state by this name and speaks after each record.
+    pub(super) fn new(state: &'static str, init: A, f: F) -> Self {
+        let (folded, when) = (Value::new(state), When::PerRecord);
+        Self {
+            init,
+            f,
+            folded,
+            when,
+        }
     }
 }
 

@@ -32,21 +32,28 @@ pub trait JoinLatest<K: Key, L: Data> {
     ///
     /// Which one is the latest follows the order of arrival, so it is for what changes slowly.
     ///
+    /// Its state [has a name](crate#state-has-a-name) where topics are on disk: call `.named("..")`
+    /// on the pairs.
+    ///
     /// # Examples
     ///
     /// ```
     /// use levada_engine::Pipeline;
-    /// use levada_operators::{prelude::*, sink::Collected};
+    /// use levada_operators::prelude::*;
     ///
     /// let pipeline = Pipeline::new("priced");
-    /// let (priced, unknown) = (Collected::<(u32, u32)>::new(), Collected::new());
-    /// let orders = pipeline.source(iter([1_u32, 2])).key_by(|sku| *sku);
-    /// let prices = pipeline.source(iter(Vec::<u32>::new())).key_by(|sku| *sku);
-    /// let (pairs, unpriced) = orders.join_latest(prices);
-    /// pairs.sink(collect(&priced));
-    /// unpriced.sink(collect(&unknown));
+    /// let (priced, unpriced) = (Collected::new(), Collected::new());
+    /// let orders = pipeline.source(iter(["jam", "tea"].map(str::to_owned))).key_by(String::clone);
+    /// let prices = pipeline.source(iter([("tea".to_owned(), 3)])).key_by(|(sku, _)| sku.clone());
+    /// let (pairs, others) = orders.join_latest(prices);
+    /// pairs.map(|(order, (_, price))| (order, price)).sink(collect(&priced));
+    /// others.sink(collect(&unpriced));
     /// pipeline.run()?;
-    /// assert_eq!((priced.take().len(), unknown.take_sorted()), (0, vec![1, 2]));
+    ///
+    /// // The tea is priced if its price was there first; nothing ever prices the jam.
+    /// let (priced, unpriced) = (priced.take(), unpriced.take());
+    /// assert!(unpriced.contains(&"jam".to_owned()));
+    /// assert_eq!(priced.contains(&("tea".to_owned(), 3)), unpriced.len() == 1);
     /// # Ok::<(), levada_engine::Error>(())
     /// ```
     fn join_latest<R: Data + Clone, D: Chain<K, Out = R>>(

@@ -39,8 +39,84 @@ impl From<Duration> for Every {
 }
 
 /// An operator whose output can be put off.
+///
+/// # Examples
+///
+/// An operator of one's own asks its [`When`] after each record, and says what it has not said:
+///
+/// ```
+/// use levada_core::{BoxError, Context, Dataflow as _, Emit, Fault, Open, Operator, Timer, Value};
+/// use levada_core::key::Key;
+/// use levada_engine::Pipeline;
+/// use levada_operators::{Gathers, When, prelude::*};
+///
+/// /// The highest value of each key since it spoke last.
+/// #[derive(Clone)]
+/// struct Highest {
+///     /// What was not said yet, and how many records there were.
+///     seen: Value<(Option<u32>, u64)>,
+///     when: When,
+/// }
+///
+/// impl Gathers for Highest {
+///     fn emit_when(&mut self, when: When) {
+///         self.when = when;
+///     }
+/// }
+///
+/// impl Highest {
+///     fn speak<K: Key>(&self, cx: &mut Context<'_, K>, out: &mut impl Emit<u32>) {
+///         let unsaid = cx.entry(&self.seen).as_mut().and_then(|(unsaid, _)| unsaid.take());
+///         unsaid.into_iter().for_each(|highest| out.emit(highest));
+///     }
+/// }
+///
+/// impl<K: Key> Operator<u32, K> for Highest {
+///     type Out = u32;
+///
+///     fn open(&mut self, open: &mut Open<'_>) -> Result<(), BoxError> {
+///         open.value(&mut self.seen);
+///         Ok(())
+///     }
+///
+///     fn record(
+///         &mut self,
+///         value: u32,
+///         cx: &mut Context<'_, K>,
+///         out: &mut impl Emit<u32>,
+///     ) -> Result<(), Fault> {
+///         let (unsaid, records) = cx.entry(&self.seen).get_or_insert_default();
+///         *unsaid = (*unsaid).max(Some(value));
+///         *records += 1;
+///         let records = *records;
+///         if self.when.is_due(records, cx) {
+///             self.speak(cx, out);
+///         }
+///         Ok(())
+///     }
+///
+///     fn timer(
+///         &mut self,
+///         _: Timer,
+///         cx: &mut Context<'_, K>,
+///         out: &mut impl Emit<u32>,
+///     ) -> Result<(), Fault> {
+///         self.speak(cx, out);
+///         Ok(())
+///     }
+/// }
+///
+/// let pipeline = Pipeline::new("highest");
+/// let highest = Collected::new();
+/// let numbers = pipeline.source(iter([3_u32, 8, 5, 2, 6])).key_by(|n| n % 2 == 0);
+/// let operator = Highest { seen: Value::new("seen"), when: When::PerRecord };
+/// numbers.apply("highest", operator).every(2).sink(collect(&highest));
+/// pipeline.run()?;
+/// assert_eq!(highest.take_sorted(), [5, 6, 8]);
+/// # Ok::<(), levada_engine::Error>(())
+/// ```
 pub trait Gathers {
-    /// Says when.
+    /// Tells it when: [`EmitWhen::at_end`] and [`EmitWhen::every`] call this.
     fn emit_when(&mut self, when: When);
 }
 
@@ -52,7 +128,7 @@ pub trait EmitWhen<O: Gathers>: Adjust<O> {
     ///
     /// ```
     /// use levada_engine::Pipeline;
-    /// use levada_operators::{prelude::*, sink::Collected};
+    /// use levada_operators::prelude::*;
     ///
     /// let pipeline = Pipeline::new("totals");
     /// let totals = Collected::new();
@@ -76,7 +152,7 @@ pub trait EmitWhen<O: Gathers>: Adjust<O> {
     ///
     /// ```
     /// use levada_engine::Pipeline;
-    /// use levada_operators::{prelude::*, sink::Collected};
+    /// use levada_operators::prelude::*;
     ///
     /// let pipeline = Pipeline::new("tens");
     /// let tens = Collected::new();
@@ -105,7 +181,7 @@ impl When {
     ///
     /// Timers are set anew with each record and never cleared: setting one that is there already
     /// costs nothing. So whoever hears one looks whether there is anything that it has not said.
-    pub(crate) fn now<K: Key>(self, seen: u64, cx: &mut Context<'_, K>) -> bool {
+    pub fn is_due<K: Key>(self, seen: u64, cx: &mut Context<'_, K>) -> bool {
         match self {
             Self::PerRecord => return true,
             Self::Every(Every::Records(records)) if seen.is_multiple_of(records.max(1)) => {

@@ -8,6 +8,22 @@ use std::{
 use levada_core::{BoxError, Sink, SinkContext, SinkWriter, key::Key, record::Head};
 
 /// A list that [`collect`] fills. Clones share it; it grows as long as records come.
+///
+/// # Examples
+///
+/// ```
+/// use levada_engine::Pipeline;
+/// use levada_operators::prelude::*;
+///
+/// let pipeline = Pipeline::new("letters");
+/// let letters = Collected::new();
+/// pipeline.source(iter("cab".chars())).sink(collect(&letters));
+/// pipeline.run()?;
+/// assert_eq!(letters.len(), 3);
+/// assert_eq!(letters.take_sorted(), ['a', 'b', 'c']);
+/// assert!(letters.is_empty(), "they were taken");
+/// # Ok::<(), levada_engine::Error>(())
+/// ```
 pub struct Collected<T> {
     values: Arc<Mutex<Vec<T>>>,
 }
@@ -78,7 +94,7 @@ impl<T> Collected<T> {
 ///
 /// ```
 /// use levada_engine::Pipeline;
-/// use levada_operators::{prelude::*, sink::Collected};
+/// use levada_operators::prelude::*;
 ///
 /// let pipeline = Pipeline::new("kept");
 /// let kept = Collected::new();

@@ -8,7 +8,7 @@ use levada_core::{BoxError, Sink, SinkContext, SinkWriter, key::Key, record::Hea
 ///
 /// ```
 /// use levada_engine::Pipeline;
-/// use levada_operators::{prelude::*, sink::Collected};
+/// use levada_operators::prelude::*;
 ///
 /// let pipeline = Pipeline::new("small");
 /// let small = Collected::new();

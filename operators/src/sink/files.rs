@@ -103,6 +103,23 @@ impl<T: 'static> Files<T> {
     }
 
     /// Writes records in this order. Default: in the order of arrival.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_engine::Pipeline;
+    /// use levada_operators::prelude::*;
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("falling.txt");
+    ///
+    /// let pipeline = Pipeline::new("falling");
+    /// let falling = files(&path, u32::to_string).sorted_by(|a, b| b.cmp(a));
+    /// pipeline.source(iter([3_u32, 1, 2])).sink(falling);
+    /// pipeline.run()?;
+    /// assert_eq!(std::fs::read_to_string(&path)?, "3\n2\n1\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sorted_by(self, order: impl Fn(&T, &T) -> Ordering + Send + Sync + 'static) -> Self {
         Self {
             order: Some(Arc::new(order)),

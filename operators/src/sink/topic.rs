@@ -41,7 +41,7 @@ type HeaderValue<T> = Arc<dyn Fn(&T, &Head) -> Vec<u8> + Send + Sync>;
 ///
 /// ```
 /// use levada_engine::Levada;
-/// use levada_operators::{prelude::*, sink::Collected};
+/// use levada_operators::prelude::*;
 ///
 /// let levada = Levada::in_memory();
 /// let numbers = levada.topic::<u32>("numbers").partitions(1).create()?;

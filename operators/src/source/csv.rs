@@ -19,13 +19,14 @@ pub type Row<T> = Result<T, String>;
 
 /// Reads the rows of a CSV file with a header line, on a thread of its own.
 ///
-/// The offset of a row is its number, counted from 0 behind the header.
+/// The offset of a row is its number, counted from 0 behind the header. Like
+/// [`lines`](super::lines) it reads from the first whenever the pipeline is started.
 ///
 /// # Examples
 ///
 /// ```
 /// use levada_engine::Pipeline;
-/// use levada_operators::{prelude::*, sink::Collected};
+/// use levada_operators::prelude::*;
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Serialize, Deserialize)]

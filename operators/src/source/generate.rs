@@ -6,12 +6,15 @@ use levada_core::{BoxError, Data, Incoming, Rng, Seed, Source, SourceContext, Sp
 
 /// Makes `records` records, number *i* by `make(i, rng)`; the same seed makes the same records.
 ///
+/// The offset of a record is its number. Like [`iter`](super::iter) it begins again whenever the
+/// pipeline is started.
+///
 /// # Examples
 ///
 /// ```
 /// use levada_core::Seed;
 /// use levada_engine::Pipeline;
-/// use levada_operators::{prelude::*, sink::Collected};
+/// use levada_operators::prelude::*;
 ///
 /// let throw = || -> Result<Vec<u64>, levada_engine::Error> {
 ///     let pipeline = Pipeline::new("dice");

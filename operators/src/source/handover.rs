@@ -105,7 +105,7 @@ impl<T> Drop for Offer<T> {
 /// ```
 /// use levada_core::{BoxError, Source, SourceContext};
 /// use levada_engine::Pipeline;
-/// use levada_operators::{prelude::*, sink::Collected, source::Handover};
+/// use levada_operators::{prelude::*, source::Handover};
 ///
 /// struct Squares(u64);
 ///

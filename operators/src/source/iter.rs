@@ -6,13 +6,16 @@ use levada_core::{BoxError, Data, Incoming, Source, SourceContext, SplitReader};
 
 /// Reads what `items` gives, in one split, until it ends.
 ///
-/// The iterator runs on an arbiter's thread, so it must not block; it is cloned for each start.
+/// The iterator runs on an arbiter's thread, so it must not block. It is cloned for each start and
+/// begins again: what it fills a topic with is appended again, unless
+/// [only what is missing is sent](super#how-a-topic-is-filled-once). The offset of an item is its
+/// number, counted from 0.
 ///
 /// # Examples
 ///
 /// ```
 /// use levada_engine::Pipeline;
-/// use levada_operators::{prelude::*, sink::Collected};
+/// use levada_operators::prelude::*;
 ///
 /// let pipeline = Pipeline::new("few");
 /// let few = Collected::new();

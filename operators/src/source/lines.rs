@@ -15,13 +15,15 @@ const LONGEST: usize = 1 << 20;
 
 /// Reads the lines of a text file, without their line ends, on a thread of its own.
 ///
-/// The offset of a line is its number, counted from 0.
+/// The offset of a line is its number, counted from 0. A file is read from its first line whenever
+/// the pipeline is started: what it fills a topic with is appended again, unless
+/// [only what is missing is sent](super#how-a-topic-is-filled-once).
 ///
 /// # Examples
 ///
 /// ```
 /// use levada_engine::Pipeline;
-/// use levada_operators::{prelude::*, sink::Collected};
+/// use levada_operators::prelude::*;
 ///
 /// let folder = tempfile::tempdir()?;
 /// let path = folder.path().join("orders.txt");

@@ -61,7 +61,7 @@ type MapRecord<T, U> = Arc<dyn Fn(RecordInfo<'_>, T) -> U + Send + Sync>;
 ///
 /// ```
 /// use levada_engine::Levada;
-/// use levada_operators::{prelude::*, sink::Collected};
+/// use levada_operators::prelude::*;
 ///
 /// let levada = Levada::in_memory();
 /// let words = levada.topic::<String>("words").partitions(2).create()?;
@@ -118,6 +118,29 @@ impl<T, U> fmt::Debug for TopicSource<T, U> {
 
 impl<T: Data, U: Data> TopicSource<T, U> {
     /// Reads under this group. Default: the pipeline's name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_engine::Levada;
+    /// use levada_operators::prelude::*;
+    ///
+    /// let levada = Levada::in_memory();
+    /// let words = levada.topic::<String>("words").partitions(1).create()?;
+    /// let writing = levada.pipeline("writing");
+    /// writing.source(iter(["to", "be"].map(str::to_owned))).sink(to_topic(&words).sealing());
+    /// writing.run()?;
+    ///
+    /// let read = |pipeline: &str| -> Result<Vec<String>, levada_engine::Error> {
+    ///     let (pipeline, read) = (levada.pipeline(pipeline), Collected::new());
+    ///     pipeline.source(topic(&words).group("readers")).sink(collect(&read));
+    ///     pipeline.run()?;
+    ///     Ok(read.take())
+    /// };
+    /// assert_eq!(read("first")?, ["to", "be"]);
+    /// assert!(read("second")?.is_empty(), "its group stands at the end");
+    /// # Ok::<(), levada_engine::Error>(())
+    /// ```
     pub fn group(self, group: &str) -> Self {
         Self {
             group: Some(group.to_owned()),

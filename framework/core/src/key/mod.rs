@@ -36,6 +36,11 @@ use crate::Data;
 /// Order is kept, and state is held, per key. Implemented for every [`Data`] that can be compared
 /// and hashed; floats cannot, and maps are refused when the first key is routed.
 ///
+/// A key owns what it holds, since it goes on when the record that it was taken from is gone. So
+/// `.key_by(|line| line.as_str())` does not compile: the first message says that a lifetime may
+/// not live long enough, and those behind it follow from that. Write `.key_by(String::clone)`, or
+/// take something small and owned, as in `.key_by(|order| order.id)`.
+///
 /// # Examples
 ///
 /// ```
