@@ -102,7 +102,7 @@ impl Bus {
     }
 
     /// Waits for such a line.
-    pub(super) fn until(&mut self, is_it: impl Fn(&str) -> bool) {
+    pub(super) fn until(&mut self, mut is_it: impl FnMut(&str) -> bool) {
         loop {
             let line = self.lines.recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|_| panic!("it did not come: {:#?}", self.said));

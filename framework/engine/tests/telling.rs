@@ -10,7 +10,7 @@ use levada_core::{
     BoxError, Dataflow as _, Fault, Source, SourceContext, SplitReader, Subscription, Timestamp,
     backend::{Batch, NewRecord},
 };
-use levada_engine::{Ended, Error, Levada, Pipeline};
+use levada_engine::{Ended, Error, Levada, Pipeline, Running};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use crate::support::{Count, Each, Kept, Numbers};
@@ -32,7 +32,7 @@ fn pipelines_that_are_waited_for_can_still_be_looked_at() {
         pipeline
     };
     let running = levada.start([draw("a"), draw("b")]).unwrap();
-    let names: Vec<&str> = running.iter().map(|pipeline| pipeline.name()).collect();
+    let names: Vec<&str> = running.iter().map(Running::name).collect();
     assert_eq!(names, ["a", "b"]);
     let progress = Arc::clone(running[1].progress());
     assert_eq!(levada.wait(running).unwrap(), Ended::Finished);
@@ -139,7 +139,7 @@ struct Logged(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Logged {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        self.0.lock().expect("nobody panicked").write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -155,9 +155,9 @@ fn logged_at_start(pipeline: Pipeline) -> String {
         .with_max_level(tracing::Level::WARN)
         .with_writer(move || writer.clone())
         .finish();
-    tracing::subscriber::with_default(subscriber, || pipeline.prepare().unwrap());
-    let bytes = std::mem::take(&mut *logged.0.lock().unwrap());
-    String::from_utf8(bytes).unwrap()
+    tracing::subscriber::with_default(subscriber, || pipeline.prepare().expect("it can be built"));
+    let bytes = std::mem::take(&mut *logged.0.lock().expect("nobody panicked"));
+    String::from_utf8(bytes).expect("text was logged")
 }
 
 #[test]

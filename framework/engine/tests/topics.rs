@@ -6,8 +6,8 @@ use levada_engine::Levada;
 /// Runs a check on topics in memory and in a folder.
 fn on_both(check: impl Fn(&Levada)) {
     check(&Levada::in_memory());
-    let folder = tempfile::tempdir().unwrap();
-    check(&Levada::open(folder.path()).unwrap());
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    check(&Levada::open(folder.path()).expect("it is new"));
 }
 
 #[test]
