@@ -71,19 +71,29 @@ pub fn run(config: &Config) -> Result<Ended, BusError> {
         });
         pipelines.push(pipeline);
     }
-
-    let running = levada.start(pipelines)?;
-    let progress = running.iter().map(|it| Arc::clone(it.progress()));
-    gauges.pipelines = progress.collect();
-    let ticker = Ticker::start(gauges).map_err(BusError::Progress)?;
-    let ended = levada.wait(running);
-    drop(ticker);
-    let ended = ended?;
+    let ended = run_and_show(&levada, pipelines, gauges)?;
     if config.metrics.linger && ended == Ended::Finished {
         say("all is done: metrics are served until this is told to stop");
         levada.wait_until_told()?;
     }
     Ok(ended)
+}
+
+/// Runs pipelines to their end, and says every second how far they have come.
+fn run_and_show(
+    levada: &Levada,
+    pipelines: Vec<Pipeline>,
+    mut gauges: Gauges,
+) -> Result<Ended, BusError> {
+    let running = levada.start(pipelines)?;
+    let progress = running
+        .iter()
+        .map(|pipeline| Arc::clone(pipeline.progress()));
+    gauges.pipelines = progress.collect();
+    let ticker = Ticker::start(gauges).map_err(BusError::Progress)?;
+    let ended = levada.wait(running);
+    drop(ticker);
+    Ok(ended?)
 }
 
 fn open(config: &Config) -> Result<Levada, BusError> {
