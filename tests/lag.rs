@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use levada::{Topic, prelude::*, sink::Collected};
+use levada::{Topic, prelude::*, sink::Collected, source::TopicSource};
 use levada_testkit::{TestBench, TestRun};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -117,6 +117,49 @@ fn a_group_without_state_goes_on_at_the_lowest_record_that_was_not_done() {
         [3, 4, 5, 6, 7, 8, 9],
         "from the third on"
     );
+}
+
+#[test]
+fn a_group_that_reads_from_the_start_again_lags_by_what_it_reads() {
+    let bench = TestBench::new();
+    let numbers = bench
+        .levada()
+        .topic::<u32>("numbers")
+        .partitions(1)
+        .create()
+        .unwrap();
+    write(&bench, &numbers, 5);
+    let done = Collected::new();
+    let draw = |source: TopicSource<u32>, wait| {
+        let (clock, pipeline) = (bench.clock().clone(), bench.levada().pipeline("slow"));
+        pipeline
+            .source(source)
+            .map_async("wait", Calls::at_most(1), move |n| {
+                let pause = clock.sleep(wait);
+                async move {
+                    pause.await;
+                    n
+                }
+            })
+            .sink(collect(&done));
+        bench.start(pipeline).unwrap()
+    };
+    let mut first = draw(topic(&numbers), Duration::ZERO);
+    first.until_idle();
+    first.advance(SECOND);
+    assert_eq!(lag(&first), (5, 0, 0.0));
+    assert_eq!(done.take().len(), 5);
+
+    let mut again = draw(topic(&numbers).from_start(), 10 * SECOND);
+    again.advance(SECOND);
+    assert_eq!(lag(&again), (0, 5, 2.0), "it has all to read again");
+    again.advance(10 * SECOND);
+    assert_eq!(done.take(), [0]);
+    assert_eq!(lag(&again), (1, 4, 12.0));
+    for _ in 0..40 {
+        again.advance(SECOND);
+    }
+    assert_eq!(lag(&again), (5, 0, 0.0), "caught up");
 }
 
 #[test]

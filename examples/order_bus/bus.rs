@@ -1,50 +1,14 @@
 //! The wiring: rows of an input go to a topic, and groups read it.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, sync::Arc, time::Duration};
 
 use futures::executor::block_on;
-use levada::{Ended, Levada, Pipeline, Topic, core::backend::BackendError, prelude::*};
+use levada::{Ended, Levada, Pipeline, Topic, prelude::*};
 
 use crate::{
-    Claim, ClaimError, Config, Feed, Gauges, Held, Input, InputError, OrderLine, ROW_HEADER,
-    Rejected, ResultRow, Service, Site, Ticker, config::BackendKind, progress::say,
+    BusError, Claim, Config, Feed, Gauges, Held, Input, OrderLine, ROW_HEADER, Rejects, Service,
+    Site, Ticker, config::BackendKind, say,
 };
-
-/// Why an order bus did not come to its end: each sentence names the thing and the fix.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BusError {
-    /// The input cannot be read.
-    #[error(transparent)]
-    Input(#[from] InputError),
-    /// The data folder is for something else.
-    #[error(transparent)]
-    Claim(#[from] ClaimError),
-    /// A topic cannot be used.
-    #[error(transparent)]
-    Topic(#[from] BackendError),
-    /// A pipeline did not start, or stopped.
-    #[error(transparent)]
-    Pipeline(#[from] Error),
-    /// The results have nowhere to go.
-    #[error(
-        "results folder {} cannot be made ({source}): choose another with --results",
-        .path.display()
-    )]
-    Results {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// There is no thread to show progress.
-    #[error("progress cannot be shown: {0}")]
-    Progress(#[source] io::Error),
-}
 
 /// Runs an order bus until its input has ended and all groups have answered, or until the process
 /// is told to stop.
@@ -69,12 +33,10 @@ pub enum BusError {
 /// ```
 pub fn run(config: &Config) -> Result<Ended, BusError> {
     let input = (!config.read_only).then(|| config.input.input());
+    // What is wrong with the input is said before anything is made.
     let identity = input.as_ref().map(Input::identity).transpose()?;
-    let results = || config.results.clone();
-    fs::create_dir_all(results()).map_err(|source| BusError::Results {
-        path: results(),
-        source,
-    })?;
+    let results = &config.results;
+    fs::create_dir_all(results).map_err(|source| BusError::results(results, source))?;
     let levada = open(config)?;
     if let Some(identity) = identity.filter(|_| config.backend == BackendKind::Embedded) {
         Claim::new(identity, config.partitions.get()).hold(&config.data)?;
@@ -86,32 +48,50 @@ pub fn run(config: &Config) -> Result<Ended, BusError> {
         topic.partitions(config.partitions.get()).create()?
     };
 
-    let held = block_on(Held::by(orders.raw()))?;
-    if held.count() > 0 {
-        say("the topic holds records: groups with state read it again from offset 0");
-    }
     let mut gauges = Gauges::of(orders.raw());
     let mut pipelines = Vec::new();
     if let Some(input) = input {
-        let feed = Feed::new(input, config.input.malformed(), config.input.rate(), held);
-        gauges.rejected = feed.rejected();
-        pipelines.push(ingest(&levada, feed, &orders, &config.results));
+        let path = results.join("rejected.csv");
+        let created = Rejects::create(&path);
+        let rejects = created.map_err(|source| BusError::results(&path, source))?;
+        gauges.rejected = rejects.count();
+        let held = block_on(Held::by(orders.raw()))?;
+        let (malformed, rate) = (config.input.malformed(), config.input.rate());
+        let feed = Feed::new(input, malformed, rate, held, rejects);
+        pipelines.push(ingest(&levada, feed, &orders));
     }
     for group in &config.groups {
         let pipeline = levada.pipeline(group.name());
-        let service = Service::taking(group.cost(), config.work);
         group.draw(&Site {
             pipeline: &pipeline,
             orders: &orders,
-            service: &service,
+            service: Service::taking(group.cost(), config.work),
             warehouse_batch: config.warehouse_batch.get(),
-            results: &config.results,
+            results,
         });
-        gauges.groups.push((*group, service));
         pipelines.push(pipeline);
     }
+    let ended = run_and_show(&levada, pipelines, gauges)?;
+    if config.metrics.linger && ended == Ended::Finished {
+        say("all is done: metrics are served until this is told to stop");
+        levada.wait_until_told()?;
+    }
+    Ok(ended)
+}
+
+/// Runs pipelines to their end, and says every second how far they have come.
+fn run_and_show(
+    levada: &Levada,
+    pipelines: Vec<Pipeline>,
+    mut gauges: Gauges,
+) -> Result<Ended, BusError> {
+    let running = levada.start(pipelines)?;
+    let progress = running
+        .iter()
+        .map(|pipeline| Arc::clone(pipeline.progress()));
+    gauges.pipelines = progress.collect();
     let ticker = Ticker::start(gauges).map_err(BusError::Progress)?;
-    let ended = levada.run(pipelines);
+    let ended = levada.wait(running);
     drop(ticker);
     Ok(ended?)
 }
@@ -128,11 +108,10 @@ fn open(config: &Config) -> Result<Levada, BusError> {
 }
 
 /// Sends what the topic lacks, and seals it when the input has ended.
-fn ingest(levada: &Levada, feed: Feed, orders: &Topic<OrderLine>, results: &Path) -> Pipeline {
+fn ingest(levada: &Levada, feed: Feed, orders: &Topic<OrderLine>) -> Pipeline {
     let pipeline = levada.pipeline("ingest");
-    let (lines, rejected) = pipeline.source(feed).split(|(_, line)| line.is_ok());
-    lines
-        .flat_map(|(_, line)| line.ok())
+    pipeline
+        .source(feed)
         .event_time(Duration::ZERO, |line| line.at)
         .key_by(|line| line.invoice.clone())
         .sink(
@@ -141,8 +120,5 @@ fn ingest(levada: &Levada, feed: Feed, orders: &Topic<OrderLine>, results: &Path
                 .header(ROW_HEADER, |_, head| head.origin.offset.to_be_bytes().to_vec())
                 .sealing(),
         );
-    rejected
-        .flat_map(|(_, line)| line.err())
-        .sink(files(results.join("rejected.csv"), Rejected::line).header(Rejected::COLUMNS));
     pipeline
 }

@@ -49,9 +49,9 @@ pub struct Config {
     /// How many threads run actors [default: the number of cores].
     #[arg(long, value_name = "COUNT")]
     pub arbiters: Option<NonZeroUsize>,
-    /// Serves metrics for Prometheus: an address, or a port of this machine's own.
-    #[arg(long, value_name = "ADDR", value_parser = address)]
-    pub metrics: Option<SocketAddr>,
+    /// Where figures can be collected.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
     /// Sends nothing: the groups read what the topic holds.
     #[arg(long, conflicts_with_all = ["file", "strict"])]
     pub read_only: bool,
@@ -75,6 +75,17 @@ pub struct InputArgs {
     /// Ends with an error at the first row that is no order line.
     #[arg(long)]
     pub strict: bool,
+}
+
+/// Where figures can be collected.
+#[derive(Clone, Debug, clap::Args)]
+pub struct MetricsArgs {
+    /// Serves metrics for Prometheus: an address, or a port of this machine's own.
+    #[arg(id = "metrics", long = "metrics", value_name = "ADDR", value_parser = address)]
+    pub address: Option<SocketAddr>,
+    /// Serves them on when all is done, until told to stop: the last figures can be collected.
+    #[arg(long, requires = "metrics")]
+    pub linger: bool,
 }
 
 /// Where topics live.

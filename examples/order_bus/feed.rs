@@ -1,12 +1,9 @@
-//! The source of the bus: rows of an input, at a pace, without those that were sent before.
+//! The source of the bus: order lines of an input, at a pace, without those that were sent before.
 
 use std::{
     fmt,
     path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
@@ -14,7 +11,9 @@ use futures::{FutureExt as _, future::BoxFuture};
 use levada::source::{Handover, Offer};
 use levada::{BoxError, Incoming, Seed, Source, SourceContext, SplitReader};
 
-use crate::{Generator, Held, Identity, InputError, Orders, Row, pace::Pace};
+use crate::{
+    Generator, Held, Identity, InputError, OrderLine, Orders, Rejected, Rejects, Row, pace::Pace,
+};
 
 /// Where order lines come from.
 ///
@@ -89,45 +88,46 @@ impl fmt::Display for Input {
 /// What becomes of a row that is no order line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// It is told apart, and the rest flows.
+    /// It is written down, and the rest flows.
     Rejected,
-    /// It ends the input with an error.
+    /// It is written down, and ends the input with an error.
     Refused,
 }
 
 /// Reads an input: each row's offset is its number, and the rows that a topic holds are left out.
 ///
-/// An input that fails does so only when everything before is in the topic.
+/// An input that fails does so only when everything before is in the topic or among the rejects.
 #[derive(Debug)]
 pub struct Feed {
     input: Input,
     malformed: Malformed,
     /// Rows per second; 0 for as many as can be handled.
     rate: u32,
-    held: Mutex<Option<Held>>,
-    rejected: Arc<AtomicU64>,
+    /// Until it is opened.
+    before: Mutex<Option<(Held, Rejects)>>,
 }
 
 impl Feed {
-    /// A feed of what `held` lacks, at most `rate` rows a second; 0 is no limit.
-    pub fn new(input: Input, malformed: Malformed, rate: u32, held: Held) -> Self {
+    /// A feed of what `held` lacks, at most `rate` rows a second; 0 is no limit. What is no order
+    /// line goes to `rejects`.
+    pub fn new(
+        input: Input,
+        malformed: Malformed,
+        rate: u32,
+        held: Held,
+        rejects: Rejects,
+    ) -> Self {
         Self {
             input,
             malformed,
             rate,
-            held: Mutex::new(Some(held)),
-            rejected: Arc::default(),
+            before: Mutex::new(Some((held, rejects))),
         }
-    }
-
-    /// Counts the rows that were no order lines.
-    pub fn rejected(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.rejected)
     }
 }
 
 impl Source for Feed {
-    type Item = Row;
+    type Item = OrderLine;
     type Reader = FeedReader;
 
     fn splits(&self) -> Result<Vec<String>, BoxError> {
@@ -135,14 +135,14 @@ impl Source for Feed {
     }
 
     fn open(&self, _: u32, cx: &SourceContext) -> Result<FeedReader, BoxError> {
-        let held = lock(&self.held).take();
+        let (held, rejects) = lock(&self.before).take().ok_or("a feed is read once")?;
         let failure = Arc::default();
         let reading = Reading {
             rows: self.input.rows()?,
             name: self.input.to_string(),
             malformed: self.malformed,
-            held: held.ok_or("a feed is read once")?,
-            rejected: Arc::clone(&self.rejected),
+            held,
+            rejects,
             failure: Arc::clone(&failure),
         };
         let start = |offer| reading.run(offer);
@@ -171,52 +171,57 @@ struct Reading {
     name: String,
     malformed: Malformed,
     held: Held,
-    rejected: Arc<AtomicU64>,
+    rejects: Rejects,
     failure: FailureSlot,
 }
 
 impl Reading {
-    async fn run(mut self, offer: Arc<Offer<Row>>) -> Result<(), BoxError> {
+    async fn run(mut self, offer: Arc<Offer<OrderLine>>) -> Result<(), BoxError> {
         let mut count = self.held.count();
-        while let Some(row) = self.rows.next() {
-            let (number, line) = match row.map_err(BoxError::from).and_then(|row| self.judge(row)) {
-                Ok(row) => row,
+        loop {
+            let (number, line) = match self.next() {
+                Ok(Some(row)) => row,
+                Ok(None) => return Ok(()),
                 Err(error) => {
                     let held = self.held;
                     *lock(&self.failure) = Some(Failure { error, held, count });
                     return Ok(());
                 }
             };
-            if self.held.contains(number) {
-                continue;
-            }
-            count += usize::from(line.is_ok());
-            if offer.put(number, (number, line)).await.is_err() {
+            count += 1;
+            if offer.put(number, line).await.is_err() {
                 return Ok(());
             }
         }
-        Ok(())
     }
 
-    /// Counts a row that is no order line, or refuses it.
-    fn judge(&self, (number, line): Row) -> Result<Row, BoxError> {
-        match (&line, self.malformed) {
-            (Err(rejected), Malformed::Refused) => {
-                let advice = "correct it, or run without --strict";
-                return Err(format!("input `{}`, {rejected}: {advice}", self.name).into());
+    /// The next order line that the topic lacks, with the number of its row.
+    fn next(&mut self) -> Result<Option<(u64, OrderLine)>, BoxError> {
+        while let Some(row) = self.rows.next() {
+            match row? {
+                (number, Ok(_)) if self.held.contains(number) => {}
+                (number, Ok(line)) => return Ok(Some((number, line))),
+                (_, Err(rejected)) => self.reject(&rejected)?,
             }
-            (Err(_), Malformed::Rejected) => {
-                self.rejected.fetch_add(1, Ordering::Relaxed);
-            }
-            (Ok(_), _) => {}
         }
-        Ok((number, line))
+        Ok(None)
+    }
+
+    fn reject(&mut self, rejected: &Rejected) -> Result<(), BoxError> {
+        self.rejects.write(rejected)?;
+        match self.malformed {
+            Malformed::Rejected => Ok(()),
+            Malformed::Refused => {
+                let advice = "correct it, or run without --strict";
+                Err(format!("input `{}`, {rejected}: {advice}", self.name).into())
+            }
+        }
     }
 }
 
 /// Reads the input of a [`Feed`].
 pub struct FeedReader {
-    rows: Handover<Row>,
+    rows: Handover<OrderLine>,
     pace: Option<Pace>,
     failure: FailureSlot,
     failing: Option<BoxFuture<'static, BoxError>>,
@@ -228,8 +233,11 @@ impl fmt::Debug for FeedReader {
     }
 }
 
-impl SplitReader<Row> for FeedReader {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Incoming<Row>>, BoxError>> {
+impl SplitReader<OrderLine> for FeedReader {
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Incoming<OrderLine>>, BoxError>> {
         if let Some(failing) = &mut self.failing {
             return failing.poll_unpin(cx).map(Err);
         }

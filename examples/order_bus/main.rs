@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 }
 
 fn serve_metrics(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
-    let Some(address) = config.metrics else {
+    let Some(address) = config.metrics.address else {
         return Ok(());
     };
     let exporter = PrometheusBuilder::new().with_http_listener(address);

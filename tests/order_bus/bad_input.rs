@@ -101,22 +101,37 @@ fn missing_columns_are_named() {
 #[test]
 fn a_truncated_gzip_keeps_what_was_read_and_the_whole_file_completes_it() {
     let folder = tempfile::tempdir().unwrap();
-    let whole = order_file(folder.path(), 5_000);
+    let good = fs::read(order_file(folder.path(), 5_000)).unwrap();
+    let mut lines: Vec<&[u8]> = good.split_inclusive(|byte| *byte == b'\n').collect();
+    lines.insert(50, MALFORMED);
+    let whole = put(folder.path(), "whole.csv", &lines.concat());
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-    packed.write_all(&fs::read(&whole).unwrap()).unwrap();
+    packed.write_all(&lines.concat()).unwrap();
     let packed = packed.finish().unwrap();
     let cut = put(folder.path(), "cut.csv.gz", &packed[..packed.len() / 2]);
+    let rejected = "line,column,reason\n51,Quantity,not a whole number\n";
 
     let ended = run(folder.path(), &["--input", &cut]);
     let kept = rows_in_topic(&folder.path().join("data"));
     assert!(kept.len() > 1_000, "{} rows", kept.len());
-    assert_eq!(kept, (0..kept.len() as u64).collect::<Vec<_>>());
-    let after = format!("is cut off after {} rows", kept.len());
+    let is_good = |row: &u64| *row != 49;
+    let read = kept.len() as u64 + 1;
+    assert_eq!(kept, (0..read).filter(is_good).collect::<Vec<_>>());
+    let after = format!("is cut off after {read} rows");
     ended.assert_refused(1, &["cut.csv.gz`", &after, "copy the whole file again"]);
+    assert_eq!(rejected_in(folder.path()), rejected);
 
     run(folder.path(), &["--input", &whole]).assert_success();
     let expected = reference_answers(&generated(1, 5_000));
     assert_answers(&folder.path().join("results"), &expected, "completed");
+    assert_eq!(rejected_in(folder.path()), rejected);
+}
+
+const MALFORMED: &[u8] = b"1,2,3,many,2010-12-01 08:26:00,1,,EIRE\n";
+
+/// The file of the rows that were no order lines.
+fn rejected_in(folder: &Path) -> String {
+    fs::read_to_string(folder.join("results/rejected.csv")).unwrap()
 }
 
 /// Good lines with three bad ones among them: columns, a number, and bytes that are no text.
@@ -124,7 +139,7 @@ fn with_bad_rows(folder: &Path) -> String {
     let good = fs::read(order_file(folder, 100)).unwrap();
     let mut lines: Vec<&[u8]> = good.split_inclusive(|byte| *byte == b'\n').collect();
     lines.insert(1, b"1,2,3\n");
-    lines.insert(50, b"1,2,3,many,2010-12-01 08:26:00,1,,EIRE\n");
+    lines.insert(50, MALFORMED);
     lines.insert(90, b"1,2,caf\xe9,4,2010-12-01 08:26:00,1,,EIRE\n");
     put(folder, "bad.csv", &lines.concat())
 }
@@ -143,9 +158,8 @@ fn malformed_rows_are_told_apart_and_the_rest_flows() {
         );
         let results = folder.path().join("results");
         assert_answers(&results, &expected, told);
-        let rejected = fs::read_to_string(results.join("rejected.csv")).unwrap();
         assert_eq!(
-            rejected,
+            rejected_in(folder.path()),
             "line,column,reason\n\
              2,Quantity,missing: the row has 3 columns instead of 8\n\
              51,Quantity,not a whole number\n\
@@ -168,6 +182,19 @@ fn strict_ends_at_the_first_malformed_row_and_keeps_those_before() {
     );
     let kept = rows_in_topic(&folder.path().join("data"));
     assert_eq!(kept, (0..48).collect::<Vec<_>>());
+    assert_eq!(
+        rejected_in(folder.path()),
+        "line,column,reason\n50,Quantity,not a whole number\n"
+    );
+}
+
+#[test]
+fn a_results_folder_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("results/rejected.csv")).unwrap();
+    let ended = run(folder.path(), &["--records", "10"]);
+    let said = ["results/rejected.csv cannot be written", "--results"];
+    ended.assert_refused(1, &said);
 }
 
 #[test]

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
+use ::order_bus::Group;
 use levada::{Clock as _, SystemClock};
 
 use super::{
-    assert_answers, generated, golden_answers, program::Bus, reference_answers, rows_in_topic,
+    ROWS, assert_answers, generated, golden_answers, program::Bus, reference_answers, rows_in_topic,
 };
 use crate::orders::real_data;
-
-/// The lines of December.
-const ROWS: u64 = 42_481;
 
 #[test]
 fn killed_at_each_quarter_it_goes_on_and_every_row_is_there_once() {
@@ -21,15 +19,18 @@ fn killed_at_each_quarter_it_goes_on_and_every_row_is_there_once() {
     let args = ["--input", input, "--rate", "4000", "--work", "0"];
     for quarter in 1..=3 {
         let mut bus = Bus::start(folder.path(), &args);
-        bus.until_sent(ROWS * quarter / 4);
+        bus.until_sent(u64::from(ROWS) * quarter / 4);
         bus.kill();
     }
     let ended = Bus::start(folder.path(), &args).wait();
     ended.assert_success();
-    assert!(ended.has_said("read it again from offset 0"), "{ended:#?}");
+    for group in Group::ALL {
+        let said = format!("pipeline `{group}` reads topic `orders` from offset 0");
+        assert!(ended.has_said(&said), "{ended:#?}");
+    }
     assert_eq!(
         rows_in_topic(&folder.path().join("data")),
-        (0..ROWS).collect::<Vec<_>>()
+        (0..u64::from(ROWS)).collect::<Vec<_>>()
     );
     assert_answers(
         &folder.path().join("results"),

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod kills;
+mod metrics;
 mod program;
 mod truth;
 
@@ -17,6 +18,9 @@ use crate::{
     orders::{golden, rows},
     reference::reference,
 };
+
+/// The lines of December.
+const ROWS: u32 = 42_481;
 
 /// Answers by group: what its result file holds.
 type Answers = BTreeMap<&'static str, String>;

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use levada::{Spawner as _, Threads};
+use levada::{Clock as _, Spawner as _, SystemClock, Threads};
 
 use crate::support::root;
 
@@ -102,15 +102,25 @@ impl Bus {
     }
 
     /// Waits for such a line.
-    pub(super) fn until(&mut self, is_it: impl Fn(&str) -> bool) {
-        loop {
-            let line = self.lines.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|_| panic!("it did not come: {:#?}", self.said));
-            self.said.push(line);
+    pub(super) fn until(&mut self, mut is_it: impl FnMut(&str) -> bool) {
+        let waiting = SystemClock::new();
+        while self.hear(&waiting) {
             if self.said.last().is_some_and(|line| is_it(line)) {
                 return;
             }
         }
+        panic!("it did not come: {:#?}", self.said);
+    }
+
+    /// Waits for the next line; false if the program is gone.
+    fn hear(&mut self, waiting: &SystemClock) -> bool {
+        let left = PATIENCE.saturating_sub(waiting.elapsed());
+        match self.lines.recv_timeout(left) {
+            Ok(line) => self.said.push(line),
+            Err(RecvTimeoutError::Disconnected) => return false,
+            Err(RecvTimeoutError::Timeout) => panic!("it takes for ever: {:#?}", self.said),
+        }
+        true
     }
 
     /// SIGKILL: no time for last words.
@@ -128,13 +138,8 @@ impl Bus {
 
     /// Waits for its end.
     pub(super) fn wait(mut self) -> Ended {
-        loop {
-            match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) => self.said.push(line),
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {:#?}", self.said),
-            }
-        }
+        let waiting = SystemClock::new();
+        while self.hear(&waiting) {}
         Ended {
             code: self.child.wait().unwrap().code(),
             said: std::mem::take(&mut self.said),

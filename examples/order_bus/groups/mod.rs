@@ -103,7 +103,7 @@ pub struct Site<'a> {
     /// What it reads.
     pub orders: &'a Topic<OrderLine>,
     /// What it waits for.
-    pub service: &'a Service,
+    pub service: Service,
     /// The largest batch of the warehouse.
     pub warehouse_batch: usize,
     /// The folder of the result files.
@@ -115,27 +115,23 @@ impl Site<'_> {
     ///
     /// The topic was written by invoice, so no exchange is needed.
     fn served(&self) -> KeyedStream<String, OrderLine> {
-        let service = self.service.clone();
+        let service = self.service;
         let orders = self.pipeline.source(topic(self.orders));
         orders
             .keyed(|line| line.invoice.clone())
-            .map_async("service", CALLS, move |line| service.serve(line, 1))
+            .map_async("service", CALLS, move |line| service.serve(line))
     }
 
     /// The orders, after a call to the service for each batch, one at a time in a copy.
     fn served_in_batches(&self, wait: Duration) -> Stream<Vec<OrderLine>> {
-        let service = self.service.clone();
-        let serve = move |batch: Vec<OrderLine>| {
-            let records = batch.len();
-            service.serve(batch, records)
-        };
+        let service = self.service;
         let orders = self.pipeline.source(topic(self.orders));
         orders.batch_async(
             "service",
             self.warehouse_batch,
             wait,
             Calls::at_most(1),
-            serve,
+            move |batch| service.serve(batch),
         )
     }
 

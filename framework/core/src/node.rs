@@ -26,8 +26,48 @@ pub struct OperatorCounts {
     pub records_in: AtomicU64,
     /// Records put out, side outputs left out.
     pub records_out: AtomicU64,
-    /// Records that it refused with a fault.
+    /// Errors of no class: faults that are unclassified, a panic of a call, a sink that failed.
     pub errors: AtomicU64,
+    /// Faults by their class.
+    classed: [AtomicU64; CLASSES.len()],
+}
+
+/// The classes of faults beside those of no class, as metrics show them.
+const CLASSES: [&str; 4] = ["retryable", "non_retryable", "backoff", "skip"];
+
+impl OperatorCounts {
+    /// Its errors by what kind of error they were: an outage is told from records that are bad.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering;
+    ///
+    /// use levada_core::node::OperatorCounts;
+    ///
+    /// let counts = OperatorCounts::default();
+    /// counts.errors.fetch_add(2, Ordering::Relaxed);
+    /// let errors: Vec<_> = counts.errors_by_reason().filter(|(_, count)| *count > 0).collect();
+    /// assert_eq!(errors, [("unclassified", 2)]);
+    /// ```
+    pub fn errors_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let classed = CLASSES.into_iter().zip(&self.classed);
+        [("unclassified", &self.errors)]
+            .into_iter()
+            .chain(classed)
+            .map(|(reason, count)| (reason, count.load(Ordering::Relaxed)))
+    }
+
+    fn of(&self, fault: &Fault) -> &AtomicU64 {
+        let [retryable, non_retryable, backoff, skip] = &self.classed;
+        match fault {
+            Fault::Unclassified(_) => &self.errors,
+            Fault::Retryable(_) => retryable,
+            Fault::NonRetryable(_) => non_retryable,
+            Fault::Backoff(_) => backoff,
+            Fault::Skip => skip,
+        }
+    }
 }
 
 /// The same, kept by one copy and published now and then: a record costs no atomic operation.
@@ -35,7 +75,6 @@ pub struct OperatorCounts {
 pub(crate) struct LocalCounts {
     pub(crate) records_in: u64,
     pub(crate) records_out: u64,
-    errors: u64,
 }
 
 /// An operator's place in a line, without the operator.
@@ -54,7 +93,6 @@ impl<K> Node<K> {
         let LocalCounts {
             records_in,
             records_out,
-            errors,
         } = std::mem::take(&mut self.counts);
         self.shared
             .records_in
@@ -62,12 +100,11 @@ impl<K> Node<K> {
         self.shared
             .records_out
             .fetch_add(records_out, Ordering::Relaxed);
-        self.shared.errors.fetch_add(errors, Ordering::Relaxed);
     }
 
     #[cold]
     pub(crate) fn refuse(&mut self, fault: Fault, origin: Origin, run: &Run) {
-        self.counts.errors += 1;
+        self.shared.of(&fault).fetch_add(1, Ordering::Relaxed);
         match fault {
             Fault::Skip => {}
             Fault::Unclassified(reason)

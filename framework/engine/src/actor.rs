@@ -69,14 +69,13 @@ pub(crate) fn start_conductor(arbiter: &ArbiterHandle, conductor: Conductor) {
     start(arbiter, move || async move {
         // Said also when this future is dropped, so that nobody waits for ever.
         let last_word = LastWord::of(&conductor);
-        let (backend, clock) = (Arc::clone(&conductor.backend), Arc::clone(&conductor.clock));
         let progress = Arc::clone(&conductor.progress);
         let result = Conducting {
             conductor,
             alarm: None,
         }
         .await;
-        progress.publish(&backend, clock.now()).await;
+        progress.publish().await;
         last_word.say(result);
     });
 }

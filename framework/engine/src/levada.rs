@@ -2,27 +2,24 @@
 
 use std::{
     fmt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
-    thread,
     time::Duration,
 };
 
-use levada_core::{
-    ChunkLimits, Clock, Data, Seed, Spawner, SystemClock, Threads as SpawnThreads, TopicBuilder,
-    backend::Backend,
-};
+use levada_core::{Data, TopicBuilder, backend::Backend};
 
 use crate::{
-    Error, Pipeline, Running,
+    Builder, Error, Pipeline, Running,
     actor::start,
-    backend::{EmbeddedBackend, MemoryBackend},
+    builder::Seams,
     progress::Progress,
-    signals,
+    signals::{self, Told},
     threads::Threads,
+    typed::{OpenTopics, TypedBackend},
 };
 
 /// Where topics live and pipelines run: on the log in one folder, or in memory.
@@ -47,7 +44,9 @@ pub struct Levada {
 pub(crate) struct Shared {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) seams: Seams,
+    open: Arc<OpenTopics>,
     threads: OnceLock<Threads>,
+    told: OnceLock<Told>,
     incarnations: AtomicU64,
     /// What the lag monitor looks at; pipelines that are gone fall out.
     watched: Mutex<Vec<Weak<Progress>>>,
@@ -66,21 +65,15 @@ const MONITOR_INTERVAL: Duration = Duration::from_millis(250);
 async fn monitor(shared: Weak<Shared>) {
     loop {
         tokio::time::sleep(MONITOR_INTERVAL).await;
-        let Some((backend, clock, watched)) = shared.upgrade().map(|shared| {
+        let Some(alive) = shared.upgrade().map(|shared| {
             let mut watched = shared.watched();
             watched.retain(|progress| progress.strong_count() > 0);
-            let alive: Vec<_> = watched.iter().filter_map(Weak::upgrade).collect();
-            drop(watched);
-            (
-                Arc::clone(&shared.backend),
-                Arc::clone(&shared.seams.clock),
-                alive,
-            )
+            watched.iter().filter_map(Weak::upgrade).collect::<Vec<_>>()
         }) else {
             return;
         };
-        for progress in watched {
-            progress.publish(&backend, clock.now()).await;
+        for progress in alive {
+            progress.publish().await;
         }
     }
 }
@@ -120,9 +113,27 @@ impl Levada {
         Builder::default()
     }
 
-    /// A topic of this name, to be created or opened.
+    pub(crate) fn with(backend: Arc<dyn Backend>, seams: Seams) -> Self {
+        let shared = Shared {
+            backend,
+            seams,
+            open: Arc::default(),
+            threads: OnceLock::new(),
+            told: OnceLock::new(),
+            incarnations: AtomicU64::new(0),
+            watched: Mutex::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// A topic of this name, to be created or opened. Its records are of one type throughout a
+    /// program: while it is open with another it is refused.
     pub fn topic<T: Data>(&self, name: &str) -> TopicBuilder<T> {
-        TopicBuilder::new(Arc::clone(&self.shared.backend), name)
+        let (backend, open) = (&self.shared.backend, &self.shared.open);
+        let backend = TypedBackend::of::<T>(Arc::clone(backend), Arc::clone(open));
+        TopicBuilder::new(Arc::new(backend), name)
     }
 
     /// Begins a pipeline. Its name is the group that it reads topics under.
@@ -130,23 +141,36 @@ impl Levada {
         Pipeline::on(self.clone(), name)
     }
 
-    /// Runs pipelines until all have ended, one has failed, or the process is told to stop.
-    ///
-    /// SIGINT and SIGTERM stop them in order: the next run goes on. A second signal aborts.
-    /// A program that handles signals itself [starts](Pipeline::start) its pipelines instead.
+    /// Runs pipelines until all have ended, one has failed, or the process is told to stop:
+    /// [starts](Self::start) them and [waits](Self::wait).
     ///
     /// # Errors
     ///
-    /// The first error of any pipeline; the others are stopped in order.
+    /// As for these two.
     pub fn run(&self, pipelines: impl IntoIterator<Item = Pipeline>) -> Result<Ended, Error> {
+        self.wait(self.start(pipelines)?)
+    }
+
+    /// Starts pipelines that belong together, and returns at once: all of them, or none.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be started, or two have one name. Those that were started before it
+    /// are stopped in order.
+    pub fn start(
+        &self,
+        pipelines: impl IntoIterator<Item = Pipeline>,
+    ) -> Result<Vec<Running>, Error> {
         let mut running: Vec<Running> = Vec::new();
         for pipeline in pipelines {
-            if running.iter().any(|other| other.name() == pipeline.name()) {
+            let same = running.iter().any(|other| other.name() == pipeline.name());
+            let started = if same {
                 let name = pipeline.name().to_owned();
-                stop_all(running);
-                return Err(Error::SameName { name });
-            }
-            match pipeline.start() {
+                Err(Error::SameName { name })
+            } else {
+                pipeline.start()
+            };
+            match started {
                 Ok(started) => running.push(started),
                 Err(error) => {
                     stop_all(running);
@@ -154,7 +178,52 @@ impl Levada {
                 }
             }
         }
-        signals::run_to_end(self, running)
+        Ok(running)
+    }
+
+    /// Waits until all of these have ended, one has failed, or the process is told to stop.
+    ///
+    /// SIGINT and SIGTERM stop them in order: the next run goes on. A second signal aborts. From
+    /// the first call on the process heeds signals only here and in
+    /// [`wait_until_told`](Self::wait_until_told); a program that handles them itself waits for
+    /// each [`Running`] by its own means.
+    ///
+    /// # Errors
+    ///
+    /// The first error of any pipeline; the others are stopped in order.
+    ///
+    /// # Examples
+    ///
+    /// The handles go; how far each has come can still be seen, by another thread too:
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use levada_engine::{Ended, Levada, Pipeline, progress::Progress};
+    ///
+    /// fn run(levada: &Levada, pipelines: Vec<Pipeline>) -> Result<Ended, levada_engine::Error> {
+    ///     let running = levada.start(pipelines)?;
+    ///     let _to_show: Vec<Arc<Progress>> =
+    ///         running.iter().map(|pipeline| Arc::clone(pipeline.progress())).collect();
+    ///     levada.wait(running)
+    /// }
+    /// assert_eq!(run(&Levada::in_memory(), Vec::new())?, Ended::Finished);
+    /// # Ok::<(), levada_engine::Error>(())
+    /// ```
+    pub fn wait(&self, running: impl IntoIterator<Item = Running>) -> Result<Ended, Error> {
+        signals::wait_for(self.told()?, running.into_iter().collect())
+    }
+
+    /// Blocks until the process is told to stop; returns at once if it was told before.
+    ///
+    /// For a program that has something to serve after its pipelines have ended.
+    ///
+    /// # Errors
+    ///
+    /// When there is no thread to hear of it.
+    pub fn wait_until_told(&self) -> Result<(), Error> {
+        self.told()?.wait();
+        Ok(())
     }
 
     /// The backend, to use its topics by hand.
@@ -183,6 +252,14 @@ impl Levada {
         Ok(())
     }
 
+    fn told(&self) -> Result<&Told, Error> {
+        if let Some(told) = self.shared.told.get() {
+            return Ok(told);
+        }
+        let told = Told::listen(self)?;
+        Ok(self.shared.told.get_or_init(|| told))
+    }
+
     pub(crate) fn threads(&self) -> Result<&Threads, Error> {
         if let Some(threads) = self.shared.threads.get() {
             return Ok(threads);
@@ -200,136 +277,11 @@ fn stop_all(running: Vec<Running>) {
     }
 }
 
-/// How [`Levada::run`] came to its end.
+/// How [`Levada::run`] or [`Levada::wait`] came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// Every input ended, and all is done.
     Finished,
     /// The process was told to stop; the next run goes on.
     Stopped,
-}
-
-/// What may be replaced, as values.
-#[derive(Clone, Debug)]
-pub(crate) struct Seams {
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) spawner: Arc<dyn Spawner>,
-    pub(crate) seed: Seed,
-    pub(crate) arbiters: usize,
-    pub(crate) window: i64,
-    pub(crate) limits: ChunkLimits,
-    pub(crate) checkpoint_interval: Duration,
-}
-
-/// Seams and limits of a [`Levada`]; a program that needs none of them never sees this.
-#[derive(Debug)]
-#[must_use = "nothing happens until it is opened"]
-pub struct Builder {
-    seams: Seams,
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        let seams = Seams {
-            clock: Arc::new(SystemClock::new()),
-            spawner: Arc::new(SpawnThreads),
-            seed: Seed::random(),
-            arbiters: thread::available_parallelism().map_or(1, usize::from),
-            window: DEFAULT_WINDOW,
-            limits: ChunkLimits::default(),
-            checkpoint_interval: DEFAULT_INTERVAL,
-        };
-        Self { seams }
-    }
-}
-
-/// 256 KiB: eight chunks of 32 KiB, so that one is filled while another is handled.
-const DEFAULT_WINDOW: i64 = 256 << 10;
-
-/// Positions are never older than this while records flow. Without captured state a checkpoint
-/// costs a barrier; the longest wait of the exactly-once design is one second.
-const DEFAULT_INTERVAL: Duration = Duration::from_millis(200);
-
-impl Builder {
-    /// Tells the time. Default: the machine's clocks.
-    pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.seams.clock = Arc::new(clock);
-        self
-    }
-
-    /// Runs work that blocks. Default: a thread for each.
-    pub fn spawner(mut self, spawner: impl Spawner) -> Self {
-        self.seams.spawner = Arc::new(spawner);
-        self
-    }
-
-    /// Decides every random choice. Default: another one in each run.
-    pub fn seed(mut self, seed: Seed) -> Self {
-        self.seams.seed = seed;
-        self
-    }
-
-    /// How many threads run actors, and how many copies a stage has at most. Default: as many as
-    /// there are cores.
-    pub fn arbiters(mut self, arbiters: usize) -> Self {
-        self.seams.arbiters = arbiters.max(1);
-        self
-    }
-
-    /// How much may be on its way between two copies, in bytes. Default: 256 KiB.
-    pub fn edge_window(mut self, bytes: u32) -> Self {
-        self.seams.window = i64::from(bytes.max(1));
-        self
-    }
-
-    /// How large chunks grow. What comes out does not depend on it.
-    pub fn chunk_limits(mut self, limits: ChunkLimits) -> Self {
-        self.seams.limits = limits;
-        self
-    }
-
-    /// How often positions are taken while records flow. Default: 200 ms.
-    pub fn checkpoint_interval(mut self, interval: Duration) -> Self {
-        self.seams.checkpoint_interval = interval;
-        self
-    }
-
-    /// Opens a folder, creating it if it is not there.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Levada::open`].
-    pub fn open(self, path: impl AsRef<Path>) -> Result<Levada, Error> {
-        let path: PathBuf = path.as_ref().to_owned();
-        let (clock, spawner) = (
-            Arc::clone(&self.seams.clock),
-            Arc::clone(&self.seams.spawner),
-        );
-        let backend =
-            EmbeddedBackend::open(&path, clock, spawner).map_err(|source| Error::Open {
-                path,
-                source: source.into(),
-            })?;
-        Ok(self.on(Arc::new(backend)))
-    }
-
-    /// Topics in memory.
-    pub fn in_memory(self) -> Levada {
-        let backend = MemoryBackend::new(Arc::clone(&self.seams.clock));
-        self.on(Arc::new(backend))
-    }
-
-    /// Topics in a backend of your own.
-    pub fn on(self, backend: Arc<dyn Backend>) -> Levada {
-        let shared = Shared {
-            backend,
-            seams: self.seams,
-            threads: OnceLock::new(),
-            incarnations: AtomicU64::new(0),
-            watched: Mutex::default(),
-        };
-        Levada {
-            shared: Arc::new(shared),
-        }
-    }
 }

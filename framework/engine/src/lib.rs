@@ -4,15 +4,17 @@
 //!
 //! | file | is |
 //! |---|---|
-//! | [`Levada`] | a backend, the threads and the seams |
+//! | [`Levada`], [`Builder`] | a backend, the threads and the seams |
 //! | [`Pipeline`], [`Running`] | what a program draws and starts |
 //! | `actor` | the shell around a task: start, place, stop |
 //! | `conductor` | does what the coordinator of a pipeline decides |
 //! | [`progress`] | lag, and what metrics are told |
+//! | `typed` | one type of record per topic |
 //! | [`backend`] | the embedded log, and topics in memory |
 
 mod actor;
 pub mod backend;
+mod builder;
 mod conductor;
 mod error;
 mod levada;
@@ -20,10 +22,12 @@ mod pipeline;
 pub mod progress;
 mod signals;
 mod threads;
+mod typed;
 
 pub use self::{
+    builder::Builder,
     conductor::{Conducted, Conductor},
     error::Error,
-    levada::{Builder, Ended, Levada},
+    levada::{Ended, Levada},
     pipeline::{Pipeline, Prepared, Running},
 };

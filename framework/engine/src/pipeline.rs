@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use futures::{future::poll_fn, stream::FuturesUnordered};
 use levada_core::{
     FromSource, Source, Stream,
-    assembly::{Assembly, Blueprint, Settings, SplitPlan, assemble},
-    backend::{Backend, Durability},
+    assembly::{Assembly, Blueprint, Settings, assemble},
+    backend::Durability,
     coordinator::{Coordinator, Ending},
     graph::{Graph, Plan, StateNames},
 };
@@ -15,7 +15,7 @@ use crate::{
     Ended, Error, Levada,
     actor::{start_conductor, start_task},
     conductor::{Baton, Conductor},
-    progress::{Lag, Progress},
+    progress::{Begin, Lag, Progress},
 };
 
 /// A graph of operators from sources to sinks, under a name.
@@ -110,10 +110,10 @@ impl Pipeline {
         let plan = self.graph.plan(names)?;
         let assembly = self.assemble(&plan)?;
         let resume = !plan.starts_over();
-        let start = if resume {
-            committed(&*backend, &assembly.splits)?
+        let begin = if resume {
+            Begin::Committed
         } else {
-            vec![0; assembly.splits.len()]
+            Begin::Start
         };
         let Assembly {
             tasks,
@@ -124,14 +124,18 @@ impl Pipeline {
             operators,
             records_read,
         } = assembly;
-        let progress = Progress::new(
-            Arc::clone(&self.name),
-            Arc::clone(&splits),
-            Arc::clone(&operators),
-            start,
-        );
-        let (progress, baton) = (Arc::new(progress), Arc::new(Baton::default()));
         let seams = self.levada.seams();
+        let progress = Arc::new(Progress::new(
+            Arc::clone(&self.name),
+            &splits,
+            Arc::clone(&operators),
+            (&*backend, Arc::clone(&seams.clock)),
+            begin,
+        )?);
+        if begin == Begin::Start {
+            say_that_it_starts_over(&self.name, &progress);
+        }
+        let baton = Arc::new(Baton::default());
         let conductor = Conductor {
             pipeline: Arc::clone(&self.name),
             coordinator: Coordinator::new(tasks.len(), seams.checkpoint_interval),
@@ -151,7 +155,7 @@ impl Pipeline {
             uncommitted: None,
         };
         let running = Running {
-            levada: self.levada,
+            _levada: self.levada,
             name: self.name,
             progress,
             baton,
@@ -191,27 +195,22 @@ pub struct Prepared {
     pub running: Running,
 }
 
-/// Where each split's group stands.
-fn committed(backend: &dyn Backend, splits: &[SplitPlan]) -> Result<Vec<u64>, Error> {
-    let mut start = Vec::new();
-    for split in splits {
-        let at = match &split.subscription {
-            Some(topic) => {
-                let positions = backend.positions(&topic.group, &topic.topic)?;
-                positions.get(&split.number).copied()
-            }
-            None => None,
-        };
-        start.push(at.unwrap_or(0));
+/// What was read before is read again: nobody should have to find that out.
+fn say_that_it_starts_over(pipeline: &str, progress: &Progress) {
+    for topic in progress.filled_topics() {
+        tracing::warn!(
+            "pipeline `{pipeline}` reads topic `{topic}` from offset 0: what it keeps is in \
+             memory only, and made again from all records"
+        );
     }
-    Ok(start)
 }
 
 /// A pipeline that runs.
 ///
 /// Dropping it does not stop it; it then runs until its sources end or the process does.
 pub struct Running {
-    levada: Levada,
+    /// Threads and topics are there as long as somebody may wait for it.
+    _levada: Levada,
     name: Arc<str>,
     progress: Arc<Progress>,
     baton: Arc<Baton>,
@@ -278,11 +277,10 @@ impl Running {
 
     /// How far behind its groups are.
     pub async fn lag(&self) -> Vec<Lag> {
-        let now = self.levada.seams().clock.now();
-        self.progress.lag(self.levada.backend(), now).await
+        self.progress.lag().await
     }
 
-    /// How far it has come, to publish and to show.
+    /// How far it has come: to keep while others [wait](Levada::wait) for the pipeline.
     pub fn progress(&self) -> &Arc<Progress> {
         &self.progress
     }

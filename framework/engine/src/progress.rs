@@ -6,31 +6,50 @@
 //! as that position.
 
 use std::{
-    collections::HashSet,
+    collections::BTreeSet,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use levada_core::{
-    Timestamp,
+    Clock, Subscription, Timestamp,
     assembly::SplitPlan,
-    backend::{Backend, Ends, Partition},
+    backend::{Backend, BackendError, Ends, Partition},
     node::OperatorPlan,
 };
 use metrics::{counter, gauge};
 
-/// How far the splits of one pipeline have come.
+/// How far one pipeline has come: to look at while it runs, and after its end.
 #[derive(Debug)]
 pub struct Progress {
     pipeline: Arc<str>,
-    splits: Arc<[SplitPlan]>,
+    /// By split; none where it is no partition of a topic.
+    splits: Vec<Option<Reading>>,
     operators: Arc<[OperatorPlan]>,
-    /// By split: everything below is done.
-    done: Vec<AtomicU64>,
-    /// By split: the append time of the record at this position, once it was looked up.
-    oldest: Mutex<Vec<Option<(u64, Timestamp)>>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// A group's reading of one partition.
+#[derive(Debug)]
+struct Reading {
+    subscription: Arc<Subscription>,
+    number: u32,
+    partition: Arc<dyn Partition>,
+    /// Everything below is done.
+    done: AtomicU64,
+    /// The append time of the record at this position, once it was looked up.
+    oldest: Mutex<Option<(u64, Timestamp)>>,
+}
+
+/// Where groups are taken to stand before their readers have said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// Where they have committed.
+    Committed,
+    /// At the first record that is kept.
+    Start,
 }
 
 /// How far a group is behind in one partition.
@@ -55,79 +74,57 @@ pub struct Lag {
 impl Progress {
     pub(crate) fn new(
         pipeline: Arc<str>,
-        splits: Arc<[SplitPlan]>,
+        splits: &[SplitPlan],
         operators: Arc<[OperatorPlan]>,
-        start: Vec<u64>,
-    ) -> Self {
-        let done = start.into_iter().map(AtomicU64::new).collect();
-        let oldest = Mutex::new(vec![None; splits.len()]);
-        Self {
+        (backend, clock): (&dyn Backend, Arc<dyn Clock>),
+        begin: Begin,
+    ) -> Result<Self, BackendError> {
+        let reading = |split: &SplitPlan| {
+            let subscription = split.subscription.as_ref();
+            subscription
+                .map(|of| Reading::of(of, split.number, backend, begin))
+                .transpose()
+        };
+        let splits = splits.iter().map(reading).collect::<Result<_, _>>()?;
+        Ok(Self {
             pipeline,
             splits,
             operators,
-            done,
-            oldest,
+            clock,
+        })
+    }
+
+    /// A split has come to this offset: of what was read, everything below is done.
+    pub(crate) fn reached(&self, split: u32, offset: u64) {
+        if let Some(reading) = &self.splits[split as usize] {
+            // Also where that is below what the group has committed: reading began there.
+            reading.done.store(offset, Ordering::Release);
         }
     }
 
-    pub(crate) fn reached(&self, split: u32, offset: u64) {
-        self.done[split as usize].fetch_max(offset, Ordering::AcqRel);
+    /// The topics that hold records already, each once.
+    pub(crate) fn filled_topics(&self) -> BTreeSet<&str> {
+        let readings = self.splits.iter().flatten();
+        let filled = readings.filter(|reading| {
+            let ends = reading.partition.ends();
+            ends.visible > ends.start
+        });
+        filled.map(|of| of.subscription.topic.as_str()).collect()
     }
 
-    /// How far behind each subscribed split is.
-    pub async fn lag(&self, backend: &Arc<dyn Backend>, now: Timestamp) -> Vec<Lag> {
+    /// How far behind its groups are, by partition. Empty where it reads no topic.
+    pub async fn lag(&self) -> Vec<Lag> {
+        let now = self.clock.now();
         let mut lags = Vec::new();
-        for (number, split) in self.splits.iter().enumerate() {
-            let Some(subscription) = &split.subscription else {
-                continue;
-            };
-            let Ok(topic) = backend.topic(&subscription.topic) else {
-                continue;
-            };
-            let partition = topic.partition(split.number);
-            let ends = partition.ends();
-            let position = self.done[number].load(Ordering::Acquire).max(ends.start);
-            let records = ends.visible.saturating_sub(position);
-            let seconds = match records {
-                0 => 0.0,
-                _ => self.age(number, position, &*partition, now).await,
-            };
-            lags.push(Lag {
-                topic: subscription.topic.clone(),
-                partition: split.number,
-                group: subscription.group.clone(),
-                position,
-                ends,
-                records,
-                seconds,
-            });
+        for reading in self.splits.iter().flatten() {
+            lags.push(reading.lag(now).await);
         }
         lags
     }
 
-    async fn age(&self, split: usize, at: u64, partition: &dyn Partition, now: Timestamp) -> f64 {
-        let known = self.oldest()[split].filter(|(of, _)| *of == at);
-        let append_time = if let Some((_, append_time)) = known {
-            Some(append_time)
-        } else {
-            let fetched = partition.fetch(at, 1).await.unwrap_or_default();
-            fetched.batches.first().map(|batch| batch.append_time())
-        };
-        let Some(append_time) = append_time else {
-            return 0.0;
-        };
-        self.oldest()[split] = Some((at, append_time));
-        now.since(append_time).as_secs_f64()
-    }
-
-    fn oldest(&self) -> std::sync::MutexGuard<'_, Vec<Option<(u64, Timestamp)>>> {
-        self.oldest.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Tells the recorder that the host program installed, if it installed one.
-    pub async fn publish(&self, backend: &Arc<dyn Backend>, now: Timestamp) {
-        let mut topics = HashSet::new();
-        for lag in self.lag(backend, now).await {
+    pub async fn publish(&self) {
+        for lag in self.lag().await {
             let partition = lag.partition.to_string();
             let topic = [
                 ("topic", lag.topic.clone()),
@@ -135,7 +132,6 @@ impl Progress {
             ];
             gauge!("levada_topic_partition_log_start_offset", &topic).set(float(lag.ends.start));
             gauge!("levada_topic_partition_log_end_offset", &topic).set(float(lag.ends.visible));
-            topics.insert(lag.topic.clone());
             let group = [
                 ("group", lag.group),
                 ("topic", lag.topic),
@@ -156,13 +152,81 @@ impl Progress {
                 .absolute(count(&counts.records_in));
             counter!("levada_operator_records_out_total", &labels)
                 .absolute(count(&counts.records_out));
-            counter!("levada_operator_errors_total", &labels).absolute(count(&counts.errors));
+            let [pipeline, operator] = labels;
+            for (reason, errors) in counts.errors_by_reason() {
+                let labels = [
+                    pipeline.clone(),
+                    operator.clone(),
+                    ("reason", reason.to_owned()),
+                ];
+                counter!("levada_operator_errors_total", &labels).absolute(errors);
+            }
         }
     }
 
     /// What the operators of the pipeline have counted.
     pub fn operators(&self) -> &[OperatorPlan] {
         &self.operators
+    }
+}
+
+impl Reading {
+    fn of(
+        subscription: &Arc<Subscription>,
+        number: u32,
+        backend: &dyn Backend,
+        begin: Begin,
+    ) -> Result<Self, BackendError> {
+        let Subscription { topic, group, .. } = &**subscription;
+        let done = match begin {
+            Begin::Committed => backend.positions(group, topic)?.get(&number).copied(),
+            Begin::Start => None,
+        };
+        Ok(Self {
+            subscription: Arc::clone(subscription),
+            number,
+            partition: backend.topic(topic)?.partition(number),
+            done: AtomicU64::new(done.unwrap_or(0)),
+            oldest: Mutex::default(),
+        })
+    }
+
+    async fn lag(&self, now: Timestamp) -> Lag {
+        let ends = self.partition.ends();
+        let position = self.done.load(Ordering::Acquire).max(ends.start);
+        let records = ends.visible.saturating_sub(position);
+        let seconds = match records {
+            0 => 0.0,
+            _ => self.age(position, now).await,
+        };
+        Lag {
+            topic: self.subscription.topic.clone(),
+            partition: self.number,
+            group: self.subscription.group.clone(),
+            position,
+            ends,
+            records,
+            seconds,
+        }
+    }
+
+    async fn age(&self, at: u64, now: Timestamp) -> f64 {
+        let known = self.oldest().filter(|(of, _)| *of == at);
+        let append_time = if let Some((_, append_time)) = known {
+            Some(append_time)
+        } else {
+            let fetched = self.partition.fetch(at, 1).await.unwrap_or_default();
+            fetched.batches.first().map(|batch| batch.append_time())
+        };
+        let Some(append_time) = append_time else {
+            return 0.0;
+        };
+        *self.oldest() = Some((at, append_time));
+        now.since(append_time).as_secs_f64()
+    }
+
+    fn oldest(&self) -> MutexGuard<'_, Option<(u64, Timestamp)>> {
+        self.oldest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -20,8 +17,7 @@ const LOOK: Duration = Duration::from_millis(20);
 const ABORTED: i32 = 130;
 
 /// Waits for all of them; SIGINT and SIGTERM stop them in order, and a second one aborts.
-pub(crate) fn run_to_end(levada: &Levada, mut running: Vec<Running>) -> Result<Ended, Error> {
-    let told = Told::listen(levada)?;
+pub(crate) fn wait_for(told: &Told, mut running: Vec<Running>) -> Result<Ended, Error> {
     let mut result = Ok(Ended::Finished);
     let mut stopping = false;
     while !running.is_empty() {
@@ -72,30 +68,54 @@ fn exit_aborted() -> ! {
     std::process::exit(ABORTED)
 }
 
-/// How often the process was told to stop.
-struct Told {
-    count: Arc<AtomicUsize>,
+/// How often the process was told to stop, since somebody first asked.
+#[derive(Debug)]
+pub(crate) struct Told {
+    heard: Arc<Heard>,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    count: Mutex<usize>,
+    more: Condvar,
 }
 
 impl Told {
-    fn listen(levada: &Levada) -> Result<Self, Error> {
-        let count = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&count);
+    pub(crate) fn listen(levada: &Levada) -> Result<Self, Error> {
+        let heard = Arc::<Heard>::default();
+        let hears = Arc::clone(&heard);
         start(levada.threads()?.system(), move || async move {
-            if let Err(error) = count_signals(&counter).await {
+            if let Err(error) = count_signals(&hears).await {
                 tracing::warn!(%error, "signals cannot be heard: the process stops without order");
             }
         });
-        Ok(Self { count })
+        Ok(Self { heard })
+    }
+
+    /// Blocks until it was told.
+    pub(crate) fn wait(&self) {
+        let more = &self.heard.more;
+        drop(more.wait_while(self.heard.count(), |count| *count == 0));
     }
 
     fn count(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
+        *self.heard.count()
+    }
+}
+
+impl Heard {
+    fn count(&self) -> MutexGuard<'_, usize> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn once_more(&self) {
+        *self.count() += 1;
+        self.more.notify_all();
     }
 }
 
 #[cfg(unix)]
-async fn count_signals(count: &AtomicUsize) -> io::Result<()> {
+async fn count_signals(heard: &Heard) -> io::Result<()> {
     use std::pin::pin;
 
     use futures::future::select;
@@ -106,14 +126,14 @@ async fn count_signals(count: &AtomicUsize) -> io::Result<()> {
     loop {
         let (interrupted, terminated) = (pin!(interrupt.recv()), pin!(terminate.recv()));
         select(interrupted, terminated).await;
-        count.fetch_add(1, Ordering::Relaxed);
+        heard.once_more();
     }
 }
 
 #[cfg(not(unix))]
-async fn count_signals(count: &AtomicUsize) -> io::Result<()> {
+async fn count_signals(heard: &Heard) -> io::Result<()> {
     loop {
         tokio::signal::ctrl_c().await?;
-        count.fetch_add(1, Ordering::Relaxed);
+        heard.once_more();
     }
 }

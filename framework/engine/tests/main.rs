@@ -4,3 +4,9 @@ mod support;
 
 /// Pipelines come to their end: by themselves, stopped, drained, aborted, or with an error.
 mod ending;
+
+/// Topics are refused in the same words by every backend.
+mod topics;
+
+/// What a pipeline says of itself while it runs and when it starts.
+mod telling;

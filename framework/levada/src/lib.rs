@@ -141,7 +141,7 @@
 // What operators, sources and sinks are written with.
 pub use levada_core::{
     Adjust, BoxError, CallOrder, Calls, Codec, Context, Data, Dataflow, Emit, Fault, Grouping,
-    Intake, Json, Keyed, KeyedStream, List, MessagePack, Open, Operator, Raw, Read, Side, Sink,
+    Incoming, Json, Keyed, KeyedStream, List, MessagePack, Open, Operator, Raw, Side, Sink,
     SinkContext, SinkLayout, SinkWriter, Source, SourceContext, SplitReader, Stream, Subscription,
     Time, Timer, Timestamp, Topic, TopicBuilder, Value, key, record,
 };

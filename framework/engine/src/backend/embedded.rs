@@ -19,7 +19,7 @@ use levada_core::{
 };
 use levada_log::{Error as LogError, Log, Partition, Record, Status, Topic, TopicOptions};
 
-use super::differs;
+use super::{differs, refused};
 
 /// What the log's metadata calls the way keys are dealt to partitions.
 const PARTITIONER: &str = "murmur2/1";
@@ -292,12 +292,4 @@ impl Headers for HeaderView<'_> {
     fn get(&self, name: &str) -> Option<&[u8]> {
         self.0.get(name)
     }
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "it stands where errors are mapped"
-)]
-fn refused(error: LogError) -> BackendError {
-    BackendError::Failed(error.to_string().into())
 }

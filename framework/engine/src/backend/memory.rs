@@ -1,7 +1,7 @@
 //! Topics in memory: nothing survives the process, and nothing is installed or written.
 //!
 //! It keeps every record until it is dropped, so it is for tests, for trying things out, and for
-//! input that fits in memory.
+//! input that fits in memory. What the log refuses it refuses too, in the same words.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,8 +19,9 @@ use levada_core::{
     },
     key::Slots,
 };
+use levada_log::{Error as LogError, check_name};
 
-use super::differs;
+use super::{differs, refused};
 
 /// Topics in memory.
 #[derive(Debug)]
@@ -51,8 +52,7 @@ impl Backend for MemoryBackend {
     }
 
     fn create_topic(&self, name: &str, spec: &TopicSpec) -> Result<Arc<dyn Topic>, BackendError> {
-        levada_log::check_name("topic", name)
-            .map_err(|error| BackendError::Failed(error.to_string().into()))?;
+        check_name("topic", name).map_err(refused)?;
         let limit = levada_log::MAX_PARTITIONS;
         if spec.partitions == 0 || spec.partitions > limit {
             let asked = spec.partitions;
@@ -60,6 +60,12 @@ impl Backend for MemoryBackend {
             return Err(BackendError::Failed(said.into()));
         }
         let mut topics = lock(&self.topics);
+        let mut names = topics.keys();
+        let is_twin = |other: &&String| *other != name && other.eq_ignore_ascii_case(name);
+        if let Some(existing) = names.find(is_twin) {
+            let (name, existing) = (name.to_owned(), existing.clone());
+            return Err(refused(LogError::TopicExists { name, existing }));
+        }
         let topic = topics
             .entry(name.to_owned())
             .or_insert_with(|| Arc::new(MemoryTopic::new(name, spec.clone(), &self.clock)));
@@ -79,6 +85,9 @@ impl Backend for MemoryBackend {
     }
 
     fn commit(&self, group: &str, positions: Vec<(String, u32, u64)>) -> Ticket<()> {
+        if let Err(error) = check_name("group", group) {
+            return future::ready(Err(refused(error))).boxed();
+        }
         let mut held = lock(&self.positions);
         for (topic, partition, offset) in positions {
             held.insert((group.to_owned(), topic, partition), offset);
@@ -87,6 +96,7 @@ impl Backend for MemoryBackend {
     }
 
     fn positions(&self, group: &str, topic: &str) -> Result<BTreeMap<u32, u64>, BackendError> {
+        check_name("group", group).map_err(refused)?;
         let held = lock(&self.positions);
         let own = held
             .iter()

@@ -4,6 +4,7 @@ mod embedded;
 mod memory;
 
 use levada_core::backend::{BackendError, TopicSpec};
+use levada_log::Error as LogError;
 
 pub use self::{embedded::EmbeddedBackend, memory::MemoryBackend};
 
@@ -27,4 +28,13 @@ fn differs(name: &str, is: &TopicSpec, asked: &TopicSpec) -> Result<(), BackendE
         );
     }
     Ok(())
+}
+
+/// What the log says, in its own words: the backend in memory says the same.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it stands where errors are mapped"
+)]
+fn refused(error: LogError) -> BackendError {
+    BackendError::Failed(error.to_string().into())
 }

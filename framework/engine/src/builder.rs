@@ -1,0 +1,133 @@
+//! What a [`Levada`] is opened with: seams and limits, as values.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use levada_core::{
+    ChunkLimits, Clock, Seed, Spawner, SystemClock, Threads as SpawnThreads, backend::Backend,
+};
+
+use crate::{
+    Error, Levada,
+    backend::{EmbeddedBackend, MemoryBackend},
+};
+
+/// What may be replaced, as values.
+#[derive(Clone, Debug)]
+pub(crate) struct Seams {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) spawner: Arc<dyn Spawner>,
+    pub(crate) seed: Seed,
+    pub(crate) arbiters: usize,
+    pub(crate) window: i64,
+    pub(crate) limits: ChunkLimits,
+    pub(crate) checkpoint_interval: Duration,
+}
+
+/// Seams and limits of a [`Levada`]; a program that needs none of them never sees this.
+#[derive(Debug)]
+#[must_use = "nothing happens until it is opened"]
+pub struct Builder {
+    seams: Seams,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        let seams = Seams {
+            clock: Arc::new(SystemClock::new()),
+            spawner: Arc::new(SpawnThreads),
+            seed: Seed::random(),
+            arbiters: thread::available_parallelism().map_or(1, usize::from),
+            window: DEFAULT_WINDOW,
+            limits: ChunkLimits::default(),
+            checkpoint_interval: DEFAULT_INTERVAL,
+        };
+        Self { seams }
+    }
+}
+
+/// 256 KiB: eight chunks of 32 KiB, so that one is filled while another is handled.
+const DEFAULT_WINDOW: i64 = 256 << 10;
+
+/// Positions are never older than this while records flow. Without captured state a checkpoint
+/// costs a barrier; the longest wait of the exactly-once design is one second.
+const DEFAULT_INTERVAL: Duration = Duration::from_millis(200);
+
+impl Builder {
+    /// Tells the time. Default: the machine's clocks.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.seams.clock = Arc::new(clock);
+        self
+    }
+
+    /// Runs work that blocks. Default: a thread for each.
+    pub fn spawner(mut self, spawner: impl Spawner) -> Self {
+        self.seams.spawner = Arc::new(spawner);
+        self
+    }
+
+    /// Decides every random choice. Default: another one in each run.
+    pub fn seed(mut self, seed: Seed) -> Self {
+        self.seams.seed = seed;
+        self
+    }
+
+    /// How many threads run actors, and how many copies a stage has at most. Default: as many as
+    /// there are cores.
+    pub fn arbiters(mut self, arbiters: usize) -> Self {
+        self.seams.arbiters = arbiters.max(1);
+        self
+    }
+
+    /// How much may be on its way between two copies, in bytes. Default: 256 KiB.
+    pub fn edge_window(mut self, bytes: u32) -> Self {
+        self.seams.window = i64::from(bytes.max(1));
+        self
+    }
+
+    /// How large chunks grow. What comes out does not depend on it.
+    pub fn chunk_limits(mut self, limits: ChunkLimits) -> Self {
+        self.seams.limits = limits;
+        self
+    }
+
+    /// How often positions are taken while records flow. Default: 200 ms.
+    pub fn checkpoint_interval(mut self, interval: Duration) -> Self {
+        self.seams.checkpoint_interval = interval;
+        self
+    }
+
+    /// Opens a folder, creating it if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Levada::open`].
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Levada, Error> {
+        let path: PathBuf = path.as_ref().to_owned();
+        let (clock, spawner) = (
+            Arc::clone(&self.seams.clock),
+            Arc::clone(&self.seams.spawner),
+        );
+        let backend =
+            EmbeddedBackend::open(&path, clock, spawner).map_err(|source| Error::Open {
+                path,
+                source: source.into(),
+            })?;
+        Ok(self.on(Arc::new(backend)))
+    }
+
+    /// Topics in memory.
+    pub fn in_memory(self) -> Levada {
+        let backend = MemoryBackend::new(Arc::clone(&self.seams.clock));
+        self.on(Arc::new(backend))
+    }
+
+    /// Topics in a backend of your own.
+    pub fn on(self, backend: Arc<dyn Backend>) -> Levada {
+        Levada::with(backend, self.seams)
+    }
+}
