@@ -46,6 +46,7 @@
 
 mod batch;
 mod catalog;
+mod commit;
 mod error;
 mod fetched;
 mod group;
