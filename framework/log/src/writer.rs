@@ -1,7 +1,7 @@
 //! The writer: one group commit per turn.
 //!
-//! A group commit takes what waits, writes it as one frame of the journal, syncs once, and only
-//! then lets readers see it and answers the tickets.
+//! A group commit takes what waits, writes it as one frame of the journal, syncs once, sees that
+//! the folder is still ours, and only then lets readers see it and answers the tickets.
 
 use std::{
     collections::BTreeMap,
@@ -134,18 +134,22 @@ impl Writer {
         if cfg!(planted = "ack_early") {
             let entries = std::mem::take(&mut commit.entries);
             let turn = self.finish(shared, commit);
-            return self.write(&entries).map_or(Turn::Idle, |()| turn);
+            return self.write(shared, &entries).map_or(Turn::Idle, |()| turn);
         }
-        match self.write(&commit.entries) {
+        match self.write(shared, &commit.entries) {
             Ok(()) => self.finish(shared, commit),
             Err(failure) => fail(shared, failure, commit.items),
         }
     }
 
-    /// Makes a frame of the entries durable.
-    fn write(&mut self, entries: &[Entry]) -> Result<(), Failure> {
+    /// Makes a frame of the entries durable, in a folder that is still ours.
+    ///
+    /// The fence is looked at after the sync: whoever takes the folder before that look is seen,
+    /// and then nothing is acknowledged.
+    fn write(&mut self, shared: &Shared, entries: &[Entry]) -> Result<(), Failure> {
         self.journal.write(self.commit, entries)?;
         self.journal.sync()?;
+        shared.check_fence()?;
         self.commit += 1;
         Ok(())
     }
