@@ -25,7 +25,8 @@
 //!    bytes. Readers see nothing before that.
 //! 2. A batch is there whole, or not at all. Offsets of a partition only grow, may have gaps, and
 //!    are never given twice.
-//! 3. One process, and one [`Log`] in it, has a data folder.
+//! 3. One process, and one [`Log`] in it, has a data folder. Where the lock of the operating system
+//!    does not hold, a log whose folder was opened by another acknowledges nothing any more.
 //! 4. Bytes that were acknowledged are never cut, skipped or overwritten. If they are damaged their
 //!    partition stops and says so; the others go on.
 //! 5. Only the last group commit before a crash can be torn. It is cut, and the cut is reported in
@@ -46,7 +47,9 @@
 
 mod batch;
 mod catalog;
+mod commit;
 mod error;
+mod fence;
 mod fetched;
 mod group;
 mod image;

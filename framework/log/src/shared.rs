@@ -28,7 +28,7 @@ use crate::{
     batch::header::Header,
     catalog::{Catalog, GroupState, TopicState},
     error::Failure,
-    image,
+    fence::Fence,
     keeper::FlushSlot,
     partition::{Appended, PartitionId, state::PartitionState},
     paths::Paths,
@@ -90,8 +90,7 @@ pub(crate) struct Shared {
     /// All handles are gone, or the log was closed or has died: the works end.
     stopping: AtomicBool,
     pub(crate) keeper: AtomicWaker,
-    /// The head of an image that is known to be of this instance.
-    own_image: Mutex<Option<image::Head>>,
+    fence: Fence,
     running: Mutex<Running>,
 }
 
@@ -153,7 +152,7 @@ impl Shared {
             catalog: Mutex::new(catalog),
             stopping: AtomicBool::new(false),
             keeper: AtomicWaker::new(),
-            own_image: Mutex::default(),
+            fence: Fence::default(),
             running: Mutex::new(Running {
                 works,
                 lock: Some(lock),
@@ -199,32 +198,9 @@ impl Shared {
         lock(&self.running).closing.push(completion);
     }
 
-    /// Whether the folder still belongs to this instance: locks vanish on some network file
-    /// systems, folders are moved, and a process may sleep for long.
-    ///
-    /// Asked before every write that another instance could see; as long as nobody replaces the
-    /// image, it costs the reading of its head.
+    /// Fails unless the folder still belongs to this instance: see [`fence`](crate::fence).
     pub(crate) fn check_fence(&self) -> Result<(), Failure> {
-        if cfg!(planted = "no_fence") {
-            return Ok(());
-        }
-        let head = image::head(&*self.vfs, &self.paths).map_err(Failure::Fatal)?;
-        let mut own = lock(&self.own_image);
-        if head.is_some() && *own == head {
-            return Ok(());
-        }
-        let found = image::read(&*self.vfs, &self.paths).map_err(Failure::Fatal)?;
-        let found = found.map_or(0, |image| image.instance);
-        if found == self.instance {
-            *own = head;
-            return Ok(());
-        }
-        let folder = self.paths.folder().to_path_buf();
-        Err(Failure::Fatal(Error::Fenced {
-            folder,
-            ours: self.instance,
-            found,
-        }))
+        self.fence.check(&*self.vfs, &self.paths, self.instance)
     }
 
     /// Says that one of the works has ended.

@@ -1,16 +1,17 @@
 //! The writer: one group commit per turn.
 //!
-//! A group commit takes what waits, writes it as one frame of the journal, syncs once, and only
-//! then lets readers see it and answers the tickets.
+//! A group commit takes what waits, writes it as one frame of the journal, syncs once, sees that
+//! the folder is still ours, and only then lets readers see it and answers the tickets.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use crate::{
     Error,
+    commit::{Commit, refuse},
     error::Failure,
     journal::{
         Journal,
@@ -18,7 +19,6 @@ use crate::{
     },
     keeper::{FullJournal, Room},
     meta::Change,
-    name::folded,
     partition::{Appended, PartitionId, state::PartitionState},
     shared::{Item, Life, Shared, lock},
     ticket::Completion,
@@ -44,20 +44,6 @@ enum Turn {
     Idle,
     /// The log has ended.
     Ended,
-}
-
-/// The items of a group commit, and the frame's entries for them.
-#[derive(Default)]
-struct Commit {
-    entries: Vec<Entry>,
-    changes: Vec<Change>,
-    items: Vec<Item>,
-    /// Names of new topics, folded.
-    names: BTreeSet<String>,
-    /// Where partitions end with what is in here.
-    ends: BTreeMap<PartitionId, u64>,
-    /// Nothing more is taken in: the last item closes the log.
-    closes: bool,
 }
 
 impl Writer {
@@ -140,7 +126,7 @@ impl Writer {
     fn commit(&mut self, shared: &Shared, items: Vec<Item>) -> Turn {
         let mut commit = Commit::default();
         for item in items {
-            self.stage(shared, item, &mut commit);
+            commit.stage(shared, self.journal.path(), item);
         }
         if commit.entries.is_empty() {
             return Turn::Again;
@@ -148,82 +134,24 @@ impl Writer {
         if cfg!(planted = "ack_early") {
             let entries = std::mem::take(&mut commit.entries);
             let turn = self.finish(shared, commit);
-            return self.write(&entries).map_or(Turn::Idle, |()| turn);
+            return self.write(shared, &entries).map_or(Turn::Idle, |()| turn);
         }
-        match self.write(&commit.entries) {
+        match self.write(shared, &commit.entries) {
             Ok(()) => self.finish(shared, commit),
             Err(failure) => fail(shared, failure, commit.items),
         }
     }
 
-    /// Makes a frame of the entries durable.
-    fn write(&mut self, entries: &[Entry]) -> Result<(), Failure> {
+    /// Makes a frame of the entries durable, in a folder that is still ours.
+    ///
+    /// The fence is looked at after the sync: whoever takes the folder before that look is seen,
+    /// and then nothing is acknowledged.
+    fn write(&mut self, shared: &Shared, entries: &[Entry]) -> Result<(), Failure> {
         self.journal.write(self.commit, entries)?;
         self.journal.sync()?;
+        shared.check_fence()?;
         self.commit += 1;
         Ok(())
-    }
-
-    /// Takes an item into the commit, or answers it at once.
-    fn stage(&self, shared: &Shared, item: Item, commit: &mut Commit) {
-        if commit.closes {
-            return item.refuse(Error::Closed);
-        }
-        match &item {
-            Item::Batch {
-                partition,
-                header,
-                bytes,
-                ..
-            } => {
-                let end = commit.end(partition);
-                if header.previous_end != end {
-                    // A batch before this one was refused, and this one must not overtake it.
-                    let path = self.journal.path().clone();
-                    return item.refuse(Error::NoSpace { path });
-                }
-                commit.ends.insert(partition.id, header.end());
-                let (id, end) = (partition.id, header.end());
-                commit.entries.push(Entry::Batch {
-                    id,
-                    end,
-                    body: bytes.clone(),
-                });
-            }
-            Item::MovePositions {
-                group, positions, ..
-            } => {
-                let (group, positions) = (group.name.to_string(), positions.clone());
-                commit.add_change(Change::PositionsMoved { group, positions });
-            }
-            Item::Seal { topic, .. } => {
-                let ends = topic
-                    .partitions
-                    .iter()
-                    .map(|partition| commit.end(partition))
-                    .collect();
-                commit.add_change(Change::TopicSealed { id: topic.id, ends });
-            }
-            Item::CreateTopic { topic, .. } => {
-                let mut new = lock(&shared.catalog).check_new(topic.name());
-                if !commit.names.insert(folded(topic.name())) {
-                    let name = topic.name().to_owned();
-                    new = Err(Error::TopicExists {
-                        existing: name.clone(),
-                        name,
-                    });
-                }
-                if let Err(error) = new {
-                    return item.refuse(error);
-                }
-                commit.add_change(topic.state().created());
-            }
-            Item::Close { .. } => {
-                commit.add_change(Change::Stopped);
-                commit.closes = true;
-            }
-        }
-        commit.items.push(item);
     }
 
     /// Lets what is durable take effect and answers.
@@ -290,7 +218,7 @@ impl Writer {
 /// Answers a group commit that failed.
 fn fail(shared: &Shared, failure: Failure, items: Vec<Item>) -> Turn {
     let (error, waiting) = match failure {
-        // All that waits is refused as well, so that nothing overtakes what was refused.
+        // What waits goes with it: a seal must not overtake the batches that were before it.
         Failure::NoSpace(error) => {
             tracing::warn!(%error, "appends are refused");
             (error, shared.queue.take_all())
@@ -299,24 +227,7 @@ fn fail(shared: &Shared, failure: Failure, items: Vec<Item>) -> Turn {
         Failure::Damaged(_) => unreachable!("the journal belongs to no partition"),
     };
     for item in items.into_iter().chain(waiting) {
-        if let Item::Batch { partition, .. } = &item {
-            partition.rejoin();
-        }
-        item.refuse(error.clone());
+        refuse(item, error.clone());
     }
     Turn::Again
-}
-
-impl Commit {
-    fn add_change(&mut self, change: Change) {
-        self.entries.push(Entry::Change(change.encode().into()));
-        self.changes.push(change);
-    }
-
-    fn end(&self, partition: &PartitionState) -> u64 {
-        self.ends
-            .get(&partition.id)
-            .copied()
-            .unwrap_or_else(|| partition.reading().end)
-    }
 }

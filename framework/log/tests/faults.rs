@@ -2,20 +2,23 @@
 
 use std::{
     fmt::Debug,
+    future::Future,
     io,
     path::Path,
+    pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicI64, AtomicUsize, Ordering},
     },
+    task::{Context, Wake, Waker},
 };
 
 use levada_log::{
-    Error, Log, Options, Partition,
+    Appended, Error, Log, Options, Partition, Ticket, TopicOptions,
     vfs::{Open, OsFs, Vfs, VfsFile},
 };
 
-use crate::support::{batch, found, made, pass_to_os, read_all, reopened};
+use crate::support::{Steps, batch, found, made, pass_to_os, read_all, reopened};
 
 /// What goes wrong, and when.
 #[derive(Debug)]
@@ -195,6 +198,78 @@ fn full_disk_refuses_appends_and_takes_them_again_when_there_is_room() {
         assert!(closed, "the log can be closed again");
         let log = faults.options().open(folder.path()).unwrap();
         assert_eq!(read_all(&found(&log, "orders"), 0), read);
+    }
+}
+
+/// Appends once, when it is first woken: in the middle of whatever the log is doing then.
+struct AppendsWhenWoken(Partition, OnceLock<Mutex<Ticket<Appended>>>);
+
+impl Wake for AppendsWhenWoken {
+    fn wake(self: Arc<Self>) {
+        let append = || Mutex::new(self.0.append(batch(&[b"between"])));
+        self.1.get_or_init(append);
+    }
+}
+
+/// Polls a ticket that is not answered yet.
+fn poll_with(ticket: &mut Ticket<Appended>, waker: Arc<AppendsWhenWoken>) {
+    let waker = Waker::from(waker);
+    let polled = Pin::new(ticket).poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+}
+
+#[test]
+fn append_in_the_middle_of_refusals_overtakes_nothing_and_blocks_nothing() {
+    // How many of the three that wait have been refused when it comes.
+    for refused in 0..=3 {
+        let (folder, faults) = (tempfile::tempdir().unwrap(), Faults::none());
+        let steps = Steps::default();
+        let options = || faults.options().spawner(Arc::new(steps.clone()));
+        let log = options().open(folder.path()).unwrap();
+        let make = |name| steps.wait(log.create_topic(name, TopicOptions::new()));
+        let [orders, other] =
+            ["orders", "other"].map(|name| make(name).unwrap().partition(0).unwrap());
+        let append = |value: &[u8]| steps.wait(orders.append(batch(&[value])));
+        let mut kept = vec![(append(b"first").unwrap().offsets.start, b"first".to_vec())];
+
+        faults.room.store(0, Ordering::SeqCst);
+        let large = || batch(&[&[7; 5000]]);
+        let before: Vec<_> = (0..refused).map(|_| orders.append(large())).collect();
+        let mut middle = other.append(large());
+        let after: Vec<_> = (refused..3).map(|_| orders.append(large())).collect();
+        let between = Arc::new(AppendsWhenWoken(orders.clone(), OnceLock::new()));
+        poll_with(&mut middle, Arc::clone(&between));
+        while between.1.get().is_none() {
+            steps.step();
+        }
+        faults.room.store(i64::MAX, Ordering::SeqCst);
+        for ticket in before.into_iter().chain([middle]).chain(after) {
+            let refused = steps.wait(ticket).unwrap_err();
+            assert!(matches!(refused, Error::NoSpace { .. }), "{refused}");
+        }
+        let between = Arc::into_inner(between).and_then(|it| it.1.into_inner());
+        match steps.wait(between.unwrap().into_inner().unwrap()) {
+            Ok(appended) => {
+                assert_eq!(refused, 3, "it has overtaken what was before it");
+                kept.push((appended.offsets.start, b"between".to_vec()));
+            }
+            Err(Error::NoSpace { .. }) => assert!(refused < 3, "there is room again"),
+            Err(error) => panic!("{error}"),
+        }
+        for value in [b"again", b"later"] {
+            let appended = append(value).expect("there is room again");
+            kept.push((appended.offsets.start, value.to_vec()));
+        }
+        assert!(kept.is_sorted());
+        let read = |log: &Log| {
+            let fetched = steps.wait(found(log, "orders").fetch(0, 1 << 20)).unwrap();
+            let read = fetched.records();
+            read.map(|record| (record.offset, record.value.to_vec()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(read(&log), kept);
+        steps.wait(log.close()).unwrap();
+        assert_eq!(read(&options().open(folder.path()).unwrap()), kept);
     }
 }
 

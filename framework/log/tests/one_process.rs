@@ -1,6 +1,16 @@
 //! One log at a time has a data folder.
 
-use levada_log::{Error, Log};
+use std::{
+    fmt::Debug,
+    io,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use levada_log::{
+    Error, Log, Partition,
+    vfs::{Open, OsFs, Vfs, VfsFile},
+};
 
 use crate::support::{batch, found, made, read_all};
 
@@ -41,40 +51,82 @@ fn folder_reached_through_a_symbolic_link_is_the_same_folder() {
 #[derive(Debug)]
 struct NoLocks;
 
-impl levada_log::vfs::Vfs for NoLocks {
+impl Vfs for NoLocks {
     crate::support::pass_to_os!();
 
-    fn lock(
-        &self,
-        _path: &std::path::Path,
-    ) -> std::io::Result<Box<dyn std::fmt::Debug + Send + Sync>> {
+    fn lock(&self, _path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
         Ok(Box::new(()))
     }
 }
 
 #[test]
-fn log_whose_folder_was_opened_past_the_lock_stops_at_its_next_flush() {
+fn log_whose_folder_was_opened_past_the_lock_acknowledges_nothing_more() {
     let folder = tempfile::tempdir().unwrap();
     let open = || {
-        let vfs = std::sync::Arc::new(NoLocks);
         Log::options()
-            .journal_bytes(16 << 10)
-            .vfs(vfs)
+            .vfs(Arc::new(NoLocks))
             .open(folder.path())
             .unwrap()
     };
     let first = open();
     let orders = made(&first, "orders");
-    let _second = open();
-    let mut failure = None;
-    for _ in 0..1000 {
-        if let Err(error) = orders.append(batch(&[&[7; 1000]])).wait() {
-            failure = Some(error);
-            break;
-        }
-    }
-    let sentence = failure.expect("a fenced log stops").to_string();
+    orders.append(batch(&[b"before"])).wait().unwrap();
+    let second = open();
+
+    let refused = orders.append(batch(&[b"after"])).wait().unwrap_err();
+    let sentence = refused.to_string();
+    assert!(matches!(refused, Error::Dead { .. }), "{sentence}");
     assert!(sentence.contains("opened by instance 2"), "{sentence}");
+    let group = first.group("readers").unwrap();
+    group.commit(&[(&orders, 1)]).wait().unwrap_err();
+
+    let taken = found(&second, "orders");
+    taken.append(batch(&[b"other"])).wait().unwrap();
+    drop((second, taken));
+    let third = open();
+    let values = read_all(&found(&third, "orders"), 0);
+    let values: Vec<_> = values.into_iter().map(|(_, value)| value).collect();
+    assert_eq!(values, [b"before".to_vec(), b"other".to_vec()]);
+}
+
+/// A file system without locks, through which another log appends when a segment is first opened.
+#[derive(Debug)]
+struct Meddled(Mutex<Option<Partition>>);
+
+impl Vfs for Meddled {
+    crate::support::pass_to_os!(names);
+
+    fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
+        let is_segment = path.components().any(|part| part.as_os_str() == "topics");
+        if let Some(orders) = self.0.lock().unwrap().take_if(|_| is_segment) {
+            orders.append(batch(&[b"meanwhile"])).wait().unwrap();
+        }
+        OsFs.open(path, open)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
+        NoLocks.lock(path)
+    }
+}
+
+#[test]
+fn folder_that_is_appended_to_while_it_is_opened_past_the_lock_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Log::options().vfs(Arc::new(NoLocks));
+    let first = first.open(folder.path()).unwrap();
+    let orders = made(&first, "orders");
+    orders.append(batch(&[b"before"])).wait().unwrap();
+
+    let meddled = Meddled(Mutex::new(Some(orders.clone())));
+    let second = Log::options().vfs(Arc::new(meddled)).open(folder.path());
+    assert!(matches!(second, Err(Error::InUse(_))), "{second:?}");
+    orders.append(batch(&[b"after"])).wait().unwrap();
+    first.close().wait().unwrap();
+    let log = Log::open(folder.path()).unwrap();
+    let values = read_all(&found(&log, "orders"), 0)
+        .into_iter()
+        .map(|(_, value)| value);
+    assert!(values.eq([&b"before"[..], b"meanwhile", b"after"]));
 }
 
 /// Names the folder that [`another_process`] opens.

@@ -37,7 +37,7 @@ pub(crate) trait Cases {
     /// Judges the campaign as a whole, once its last case has run and none has failed.
     ///
     /// Not asked when `--count` picked the cases. The time may have allowed few of them, so what
-    /// is expected must follow from how many ran.
+    /// is expected follows from how many ran, unless a part of the cases proves nothing.
     ///
     /// # Errors
     ///

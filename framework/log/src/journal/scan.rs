@@ -25,10 +25,13 @@ pub(crate) enum Entered {
 }
 
 /// How the journals end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct End {
     /// The number of the next group commit.
     pub(crate) commit: u64,
+    /// The last journal, and where in it the next frame would start.
+    pub(crate) journal: u64,
+    pub(crate) position: u64,
     /// Journals with damage inside, which must be kept.
     pub(crate) damaged: Vec<u64>,
     /// The frame that was cut off, if there was one.
@@ -54,28 +57,17 @@ pub(crate) fn scan(
 ) -> Result<End> {
     let mut end = End {
         commit: image.commit,
+        journal: image.journal,
+        position: 0,
         damaged: Vec::new(),
         cut: None,
     };
     for (index, &number) in numbers.iter().enumerate() {
-        let path = paths.journal(number);
-        let file = vfs
-            .open(&path, Open::Read)
-            .map_err(|e| Error::io("cannot open", &path, e))?;
-        let id = JournalId {
-            nonce: image.nonce,
-            instance: image.instance,
-            number,
-        };
+        let mut reader = Reader::open(vfs, paths, image, number)?;
         // A later journal gets its first frame only when all of this one is acknowledged.
-        let mut reader = Reader {
-            file: &*file,
-            id,
-            paths,
-            position: 0,
-            followed: is_begun(vfs, paths, image, &numbers[index + 1..])?,
-        };
+        reader.followed = is_begun(vfs, paths, image, &numbers[index + 1..])?;
         while reader.frame(&mut end, visit)? {}
+        (end.journal, end.position) = (number, reader.position);
         if end.cut.is_some() {
             break;
         }
@@ -83,27 +75,19 @@ pub(crate) fn scan(
     Ok(end)
 }
 
+/// Whether the journals that ended at `end` have a whole frame there by now.
+pub(crate) fn goes_on(vfs: &dyn Vfs, paths: &Paths, image: &Image, end: &End) -> Result<bool> {
+    let mut reader = Reader::open(vfs, paths, image, end.journal)?;
+    reader.position = end.position;
+    reader.frame(&mut end.clone(), &mut |_, _| Ok(()))
+}
+
 /// Whether any of the journals `numbers` has a frame. A file alone proves nothing: a recovery that
 /// crashed leaves one.
 fn is_begun(vfs: &dyn Vfs, paths: &Paths, image: &Image, numbers: &[u64]) -> Result<bool> {
     for &number in numbers {
-        let path = paths.journal(number);
-        let file = vfs
-            .open(&path, Open::Read)
-            .map_err(|e| Error::io("cannot open", &path, e))?;
-        let id = JournalId {
-            nonce: image.nonce,
-            instance: image.instance,
-            number,
-        };
-        let reader = Reader {
-            file: &*file,
-            id,
-            paths,
-            position: 0,
-            followed: false,
-        };
-        if Head::parse(&reader.read(0, HEAD_LEN)?, id).is_some() {
+        let reader = Reader::open(vfs, paths, image, number)?;
+        if Head::parse(&reader.read(0, HEAD_LEN)?, reader.id).is_some() {
             return Ok(true);
         }
     }
@@ -112,14 +96,33 @@ fn is_begun(vfs: &dyn Vfs, paths: &Paths, image: &Image, numbers: &[u64]) -> Res
 
 /// Reads one journal.
 struct Reader<'a> {
-    file: &'a dyn VfsFile,
+    file: Box<dyn VfsFile>,
     id: JournalId,
     paths: &'a Paths,
     position: u64,
     followed: bool,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// At the front of a journal that nothing follows.
+    fn open(vfs: &dyn Vfs, paths: &'a Paths, image: &Image, number: u64) -> Result<Self> {
+        let path = paths.journal(number);
+        let file = vfs
+            .open(&path, Open::Read)
+            .map_err(|e| Error::io("cannot open", path, e))?;
+        Ok(Self {
+            file,
+            id: JournalId {
+                nonce: image.nonce,
+                instance: image.instance,
+                number,
+            },
+            paths,
+            position: 0,
+            followed: false,
+        })
+    }
+
     /// Reads the next frame; `false` at the end of this journal.
     fn frame(
         &mut self,

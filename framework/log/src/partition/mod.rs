@@ -1,5 +1,6 @@
 //! One partition: appending to it and reading from it.
 
+mod appending;
 pub(crate) mod state;
 
 use std::{

@@ -1,7 +1,8 @@
 //! What is shared about one partition, behind two locks.
 //!
 //! 1. `appending` is taken by whoever appends: offsets, times and the order in the queue are
-//!    decided under it. The queue's own lock is taken inside it, never the other way round.
+//!    decided under it, and refusals of what was queued are answered under it. The queue's own lock
+//!    is taken inside it, never the other way round.
 //! 2. `reading` is taken by readers, and by the writer and the keeper when something becomes
 //!    visible or moves from memory to a segment. No other lock is taken inside it.
 //! 3. The visible end only grows, and only after a sync.
@@ -12,12 +13,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use levada_core::Timestamp;
-
-use super::{Appended, PartitionId};
+use super::{Appended, PartitionId, appending::Appending};
 use crate::{
     Batch, Error, Fetched, FetchedBatch, Result,
-    batch::Place,
     meta::{PartitionImage, Segment, TopicImage},
     segment::Stored,
     shared::{Item, Shared, lock},
@@ -31,16 +29,6 @@ pub(crate) struct PartitionState {
     pub(crate) topic: Arc<str>,
     appending: Mutex<Appending>,
     reading: Mutex<Reading>,
-}
-
-#[derive(Debug)]
-struct Appending {
-    next: u64,
-    /// The end of the last batch in the queue, or the visible end.
-    previous_end: u64,
-    append_time: Timestamp,
-    /// Why nothing more is taken, if so.
-    refusal: Option<Error>,
 }
 
 /// What readers see.
@@ -84,12 +72,7 @@ impl PartitionState {
         Self {
             id,
             topic,
-            appending: Mutex::new(Appending {
-                next: image.next,
-                previous_end: image.end,
-                append_time: image.append_time,
-                refusal,
-            }),
+            appending: Mutex::new(Appending::new(image, refusal)),
             reading: Mutex::new(Reading {
                 start: image.start,
                 end: image.end,
@@ -120,17 +103,9 @@ impl PartitionState {
         if let Err(error) = shared.queue.reserve(batch.size()) {
             return Err((completion, error));
         }
-        let place = Place {
-            id: self.id,
-            incarnation: shared.instance,
-            previous_end: appending.previous_end,
-            base_offset: appending.next,
-            append_time: appending.append_time.max(shared.clock.now()),
-        };
+        let place = appending.place(self.id, shared.instance, shared.clock.now());
         let (header, bytes) = batch.seal(&place);
-        appending.next = header.end();
-        appending.previous_end = header.end();
-        appending.append_time = header.append_time;
+        appending.pushed(&header);
         let partition = Arc::clone(self);
         shared.queue.push(Item::Batch {
             partition,
@@ -151,11 +126,12 @@ impl PartitionState {
         }
     }
 
-    /// Lets appends follow the visible end again, after those in the queue were refused. Their
-    /// offsets are not given again.
-    pub(crate) fn rejoin(&self) {
+    /// Refuses a batch that was queued and would have ended at `end`. Its offsets are not given
+    /// again.
+    pub(crate) fn refuse(&self, end: u64, completion: Completion<Appended>, error: Error) {
         let mut appending = lock(&self.appending);
-        appending.previous_end = self.reading().end;
+        appending.refused(end, self.reading().end);
+        completion.complete(Err(error));
     }
 
     pub(crate) fn reading(&self) -> MutexGuard<'_, Reading> {

@@ -1,30 +1,98 @@
-//! What the journals add to an image.
+//! What the journals since an image add to it, and to the segments.
 
 use std::{collections::BTreeMap, path::Path};
 
 use bytes::Bytes;
 
-use super::stop;
+use super::{CutCommit, Recovery, error, folder::Folder, stop};
 use crate::{
     Error, Result,
     batch::{header::Header, records::are_sound},
-    journal::{frame::Entry, scan::Entered},
+    error::Failure,
+    journal::{
+        frame::Entry,
+        scan::{Cut, End, Entered, scan},
+    },
+    limits::MAX_OFFSETS_PER_COMMIT,
     meta::{Change, Image},
     partition::PartitionId,
     paths::Paths,
-    segment::Stored,
+    segment::{self, Stored},
 };
 
-/// What the journals add to an image.
-pub(crate) struct Replay {
-    pub(crate) image: Image,
-    pub(crate) batches: BTreeMap<PartitionId, Vec<Stored>>,
+/// What the journals came to.
+pub(super) struct Replayed {
+    pub(super) image: Image,
+    pub(super) recovery: Recovery,
+    pub(super) end: End,
+}
+
+/// Takes what is in the journals since `old` into a new image and the segments.
+pub(super) fn replay(
+    folder: Folder<'_>,
+    old: &Image,
+    journals: &[u64],
+    segment_bytes: u64,
+) -> Result<Replayed> {
+    let live = live(folder, old, journals)?;
+    let mut replay = Replay {
+        image: old.clone(),
+        batches: BTreeMap::new(),
+        clean: false,
+    };
+    let Folder { vfs, paths } = folder;
+    let end = scan(vfs, paths, old, &live, &mut |journal, entered| {
+        replay.take(paths, journal, entered)
+    })?;
+    let mut image = replay.image;
+    image.commit = end.commit;
+    image.kept_journals.extend(&end.damaged);
+    let mut recovery = Recovery {
+        clean: replay.clean && end.cut.is_none(),
+        ..Recovery::default()
+    };
+    for (id, batches) in replay.batches {
+        if flush(folder, &mut image, id, &batches, segment_bytes)? {
+            recovery.batches += batches.len() as u64;
+        } else {
+            image.kept_journals.extend(&live);
+        }
+    }
+    recovery.cut = end.cut.as_ref().map(|it| cut(&mut image, it));
+    image.kept_journals.sort_unstable();
+    image.kept_journals.dedup();
+    Ok(Replayed {
+        image,
+        recovery,
+        end,
+    })
+}
+
+/// The journals that the image does not contain: none may be missing.
+fn live(folder: Folder<'_>, image: &Image, journals: &[u64]) -> Result<Vec<u64>> {
+    let from = image.journal;
+    let live: Vec<u64> = journals.iter().copied().filter(|n| *n >= from).collect();
+    let in_order = live.iter().copied().eq((from..).take(live.len()));
+    if live.is_empty() || !in_order {
+        return Err(Error::Unusable {
+            path: folder.paths.journals(),
+            reason: format!("a journal from {from} on is missing"),
+            remedy: "restore the data folder from a copy",
+        });
+    }
+    Ok(live)
+}
+
+/// What the journals add to an image, while they are read.
+struct Replay {
+    image: Image,
+    batches: BTreeMap<PartitionId, Vec<Stored>>,
     /// Whether the last thing seen is an orderly stop.
-    pub(crate) clean: bool,
+    clean: bool,
 }
 
 impl Replay {
-    pub(crate) fn take(&mut self, paths: &Paths, journal: u64, entered: Entered) -> Result<()> {
+    fn take(&mut self, paths: &Paths, journal: u64, entered: Entered) -> Result<()> {
         self.clean = false;
         let path = paths.journal(journal);
         match entered {
@@ -78,5 +146,53 @@ impl Replay {
             }
         }
         Ok(())
+    }
+}
+
+/// Writes the batches of a partition to its segments; `false` if it had to be stopped.
+fn flush(
+    folder: Folder<'_>,
+    image: &mut Image,
+    id: PartitionId,
+    batches: &[Stored],
+    segment_bytes: u64,
+) -> Result<bool> {
+    let record = image
+        .partition_mut(id)
+        .expect("only batches of known partitions are taken");
+    match segment::flush(folder.vfs, folder.paths, id, record, batches, segment_bytes) {
+        Ok(()) => Ok(true),
+        Err(Failure::Damaged(reason)) => {
+            stop(id, record, reason);
+            let end = batches.last().map_or(0, |(last, _)| last.end());
+            record.next = record.next.max(end);
+            Ok(false)
+        }
+        Err(failure) => Err(error(failure)),
+    }
+}
+
+/// Cuts the last group commit: none of its offsets is given again, as somebody may have read it.
+fn cut(image: &mut Image, cut: &Cut) -> CutCommit {
+    tracing::warn!(
+        ?cut,
+        "the last group commit was cut: it was possibly acknowledged"
+    );
+    match &cut.ends {
+        Some(ends) => {
+            for (id, end) in ends {
+                image.lift_next_offset(*id, *end);
+            }
+        }
+        None => {
+            for (_, record) in image.partitions_mut() {
+                record.next = record.next.max(record.end) + MAX_OFFSETS_PER_COMMIT;
+            }
+        }
+    }
+    CutCommit {
+        journal: cut.journal,
+        position: cut.position,
+        batches: cut.ends.as_ref().map(Vec::len),
     }
 }

@@ -102,7 +102,8 @@ pub trait Vfs: Debug + Send + Sync + 'static {
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
     /// Takes the exclusive lock on a file, creating it if need be; it is held until the returned
-    /// value is dropped or the process ends.
+    /// value is dropped or the process ends. Dropping lets it go at once, whoever else has the file
+    /// open.
     ///
     /// # Errors
     ///

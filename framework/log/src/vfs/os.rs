@@ -36,10 +36,33 @@ pub struct OsFs;
 #[derive(Debug)]
 struct OsFile(File);
 
+/// A lock that is held.
 #[derive(Debug)]
-struct OsLock {
-    /// Held, never read: the lock goes with the descriptor.
-    _file: File,
+struct OsLock(File);
+
+impl OsLock {
+    /// Locks a file. The lock belongs to this opening of it (`flock`, `LockFileEx`), so a second
+    /// opening is refused within one process as well.
+    fn take(path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = open_plain_file(options, path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl Drop for OsLock {
+    /// Closing the file would not do: a child process that was just forked has it open as well,
+    /// until it runs its own program.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "a lock could not be let go: it goes with the file");
+        }
+    }
 }
 
 impl Vfs for OsFs {
@@ -107,16 +130,7 @@ impl Vfs for OsFs {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let file = open_plain_file(options, path)?;
-        // The lock belongs to this opening of the file (`flock`, `LockFileEx`), so a second opening
-        // is refused within one process as well.
-        match file.try_lock() {
-            Ok(()) => Ok(Box::new(OsLock { _file: file })),
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        Ok(Box::new(OsLock::take(path)?))
     }
 }
 
@@ -204,6 +218,17 @@ mod tests {
             io::ErrorKind::WouldBlock
         );
         drop(first);
+        OsFs.lock(&path).unwrap();
+    }
+
+    #[test]
+    fn lock_that_is_dropped_is_free_though_a_forked_child_has_its_file_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let lock = OsLock::take(&path).unwrap();
+        // What a child has from the fork on: the same opening of the file, once more.
+        let _child = lock.0.try_clone().unwrap();
+        drop(lock);
         OsFs.lock(&path).unwrap();
     }
 

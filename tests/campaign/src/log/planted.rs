@@ -57,29 +57,42 @@ enum Bug {
 
 /// What was caught, and by what.
 #[derive(Debug, Default)]
-struct Planted(Vec<String>);
+struct Planted {
+    caught: Vec<String>,
+    /// The first bug that was not planted yet.
+    next: usize,
+}
 
 impl Cases for Planted {
     fn run(&mut self, number: u64) -> Result<(), Fault> {
-        let bug = usize::try_from(number).ok().and_then(|at| BUGS.get(at));
-        let (name, bug) = bug.ok_or("there are no more bugs")?;
+        let at = usize::try_from(number)?;
+        let (name, bug) = BUGS.get(at).ok_or("there are no more bugs")?;
         let caught = match bug {
             Bug::Seam(plant) => caught_here(*plant),
             Bug::Cfg(value) => caught_by_build(value)?,
         };
         match caught {
-            Some(caught) => self.0.push(format!("{name}: caught by {caught}")),
+            Some(caught) => self.caught.push(format!("{name}: caught by {caught}")),
             None => return Err(format!("{name}, and {MOST_CASES} cases did not catch it").into()),
         }
+        self.next = at + 1;
         Ok(())
     }
 
     fn summary(&self) -> Vec<String> {
-        self.0.clone()
+        self.caught.clone()
     }
 
+    /// All bugs must have been planted, from the first that was asked for: one of which nothing is
+    /// known is as bad as one that was not caught.
     fn judge(&self) -> Result<(), Fault> {
-        Ok(())
+        let left: Vec<_> = BUGS[self.next..].iter().map(|(name, _)| *name).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let (left, name, next) = (left.join(", "), PLANTED.name, self.next);
+        let sentence = format!("the time was too short to plant: {left}");
+        Err(format!("{sentence}; go on with --only {name} --from {next}").into())
     }
 }
 
@@ -132,6 +145,24 @@ fn target() -> Result<PathBuf, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bugs_that_were_not_planted_fail_the_campaign_and_are_named() {
+        let judged = |next| {
+            let planted = Planted {
+                next,
+                ..Planted::default()
+            };
+            planted.judge().map_err(|fault| fault.to_string())
+        };
+        assert_eq!(judged(BUGS.len()), Ok(()));
+        for ran in 1..BUGS.len() {
+            let sentence = judged(ran).unwrap_err();
+            for (at, (name, _)) in BUGS.iter().enumerate() {
+                assert_eq!(sentence.contains(name), at >= ran, "{ran}: {sentence}");
+            }
+        }
+    }
 
     #[test]
     fn bugs_of_the_file_system_are_caught() {

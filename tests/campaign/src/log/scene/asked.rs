@@ -44,6 +44,20 @@ pub(crate) enum Asked {
     },
 }
 
+impl Asked {
+    /// Whether the answer is there and says that something was made durable.
+    pub(super) fn is_acknowledged(&mut self) -> bool {
+        match self {
+            Self::Append { ticket, .. } => matches!(answered(ticket), Some(Ok(_))),
+            Self::Create { ticket, .. } => matches!(answered(ticket), Some(Ok(_))),
+            Self::Seal { ticket, .. } | Self::Move { ticket, .. } => {
+                matches!(answered(ticket), Some(Ok(())))
+            }
+            Self::Fetch { .. } => false,
+        }
+    }
+}
+
 impl Scene {
     /// Takes in the answer to a call, or gives the call back if there is none yet.
     pub(super) fn answer(&mut self, mut asked: Asked) -> Result<Option<Asked>, Fault> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use levada_log::{Error, Log};
 use levada_testkit::vfs::Fault as Faulty;
 
-use super::{FOLDER, Fate, Life, Scene};
+use super::{Asked, FOLDER, Fate, Life, Scene};
 use crate::{
     campaign::Fault,
     log::{audit::audit, require, steps::Steps},
@@ -43,14 +43,17 @@ impl Scene {
             self.append()?;
         }
         self.drain()?;
-        self.outlive(&first)?;
+        self.outlive(first)?;
         self.append()?;
         self.drain()?;
         audit(&mut self.ledger, self.life.log(), &self.life.steps)
     }
 
-    /// Lets a log whose folder was taken append until it is refused.
-    fn outlive(&mut self, first: &Life) -> Result<(), Fault> {
+    /// Lets a log whose folder was taken go on until it is refused: it must acknowledge nothing.
+    fn outlive(&mut self, mut first: Life) -> Result<(), Fault> {
+        while first.steps.step() {}
+        let acknowledged = first.asked.iter_mut().any(Asked::is_acknowledged);
+        require!(!acknowledged, "acknowledged what waited in a taken folder");
         let Some(topic) = self.taken_topic(first.log()) else {
             return Ok(());
         };
@@ -58,15 +61,16 @@ impl Scene {
             .log()
             .topic(&self.ledger.topics[topic].name)?
             .partition(0)?;
-        // Two journals can be filled before the third is begun.
-        let mut bytes = 4 * self.journal_bytes.max(64 << 10);
-        while bytes > 0 {
+        // A disk that was full may be so in its memory.
+        for _ in 0..4 {
             let (number, batch) = self.batch(topic, 0, 8)?;
             // Nobody reads the folder through the first log any more.
             self.ledger.topics[topic].partitions[0].attempts[number].fate = Fate::Refused;
-            bytes = bytes.saturating_sub(batch.size() as u64);
             match first.steps.wait(partition.append(batch))? {
-                Ok(_) | Err(Error::NoSpace { .. }) => {}
+                Ok(appended) => {
+                    return Err(format!("acknowledged {appended:?} in a taken folder").into());
+                }
+                Err(Error::NoSpace { .. }) => {}
                 // It had been told to seal the topic.
                 Err(Error::Sealed { .. }) => return Ok(()),
                 Err(Error::Dead { cause }) => {

@@ -1,0 +1,71 @@
+//! Where the next batch of a partition goes: the chain of those that wait for the writer.
+//!
+//! Each batch names, as its previous end, the end of the one pushed before it; the first that waits
+//! names the visible end. A full disk breaks the chain, and what was pushed behind a refused batch
+//! must not overtake it. So:
+//!
+//! 1. The writer takes a batch only if it follows what is visible, or what is before it in the same
+//!    group commit. Behind a refused batch none does, so each is refused in its turn.
+//! 2. The chain starts anew, at the visible end, when the *last* batch that was pushed is refused.
+//!    So at any moment all batches of the partition that wait will be refused, or none for this.
+//! 3. A refusal is answered under the same lock: what is pushed before its caller can know of it
+//!    is behind it, and what is pushed by a caller who knows finds the new start.
+//!
+//! Which batch is the last shows by its end, since offsets are never given twice.
+
+use levada_core::Timestamp;
+
+use super::PartitionId;
+use crate::{
+    Error,
+    batch::{Place, header::Header},
+    meta::PartitionImage,
+};
+
+/// Where the next batch of a partition goes.
+#[derive(Debug)]
+pub(super) struct Appending {
+    next: u64,
+    /// The end of the last batch that was pushed; once that is refused, the visible end.
+    previous_end: u64,
+    append_time: Timestamp,
+    /// Why nothing more is taken, if so.
+    pub(super) refusal: Option<Error>,
+}
+
+impl Appending {
+    pub(super) fn new(image: &PartitionImage, refusal: Option<Error>) -> Self {
+        Self {
+            next: image.next,
+            previous_end: image.end,
+            append_time: image.append_time,
+            refusal,
+        }
+    }
+
+    /// Where and when a batch that is appended now goes.
+    pub(super) fn place(&self, id: PartitionId, incarnation: u64, now: Timestamp) -> Place {
+        Place {
+            id,
+            incarnation,
+            previous_end: self.previous_end,
+            base_offset: self.next,
+            append_time: self.append_time.max(now),
+        }
+    }
+
+    /// Says that a batch is being pushed to its [`place`](Self::place).
+    pub(super) fn pushed(&mut self, header: &Header) {
+        self.next = header.end();
+        self.previous_end = header.end();
+        self.append_time = header.append_time;
+    }
+
+    /// Says that the batch which would have ended at `end` is refused. If none was pushed behind
+    /// it, the next follows what is `visible`.
+    pub(super) fn refused(&mut self, end: u64, visible: u64) {
+        if self.previous_end == end {
+            self.previous_end = visible;
+        }
+    }
+}
