@@ -10,8 +10,8 @@ use crate::{
 /// A chunk whose types only its stage knows.
 pub type AnyChunk = Box<dyn Any + Send>;
 
-/// Records in columns. At most 16 bytes a record are added to value and key, and none where every
-/// record follows the one before it in its split.
+/// Records in columns. At most 16 bytes a record are added to value and key: 4 of them for the hash
+/// of the key and 8 for the event time, both left out where they are not used, and 4 for the origin.
 #[derive(Debug)]
 pub(crate) struct Chunk<T, K> {
     values: Vec<T>,
@@ -21,15 +21,29 @@ pub(crate) struct Chunk<T, K> {
     /// Left out until a record has an event time.
     times: Vec<Timestamp>,
     origins: Vec<OriginRun>,
+    /// How far behind the first of its run each record is. Behind an exchange records come in any
+    /// order of a few splits: a number each is cheaper than to see which of them follow each other.
+    deltas: Vec<u32>,
     /// Where the watermark rose: before the record of this index, or after the last.
     steps: Vec<(u32, Timestamp)>,
 }
 
-/// Records from here on follow each other in one split.
+/// Records from here on are of one split.
 #[derive(Clone, Copy, Debug)]
 struct OriginRun {
     from: u32,
     first: Origin,
+}
+
+impl OriginRun {
+    /// How far behind the first of this run `origin` is, if it can be of this run.
+    #[inline]
+    fn delta(&self, origin: Origin) -> Option<u32> {
+        let delta = origin.offset.checked_sub(self.first.offset)?;
+        u32::try_from(delta)
+            .ok()
+            .filter(|_| origin.split == self.first.split)
+    }
 }
 
 impl<T, K> Chunk<T, K> {
@@ -37,9 +51,10 @@ impl<T, K> Chunk<T, K> {
         Self {
             values: Vec::with_capacity(records),
             keys: Vec::with_capacity(records),
-            hashes: Vec::new(),
+            hashes: Vec::with_capacity(if size_of::<K>() == 0 { 0 } else { records }),
             times: Vec::new(),
             origins: Vec::new(),
+            deltas: Vec::with_capacity(records),
             steps: Vec::new(),
         }
     }
@@ -74,16 +89,18 @@ impl<T, K> Chunk<T, K> {
             self.times.resize(self.values.len(), Timestamp::MIN);
             self.times.push(head.at);
         }
-        let follows = self.origins.last().is_some_and(|run| {
-            run.first.split == head.origin.split
-                && run.first.offset + u64::from(at - run.from) == head.origin.offset
-        });
-        if !follows {
-            self.origins.push(OriginRun {
-                from: at,
-                first: head.origin,
+        let delta = self
+            .origins
+            .last()
+            .and_then(|run| run.delta(head.origin))
+            .unwrap_or_else(|| {
+                self.origins.push(OriginRun {
+                    from: at,
+                    first: head.origin,
+                });
+                0
             });
-        }
+        self.deltas.push(delta);
         self.values.push(value);
         self.keys.push(key);
     }
@@ -106,6 +123,7 @@ pub(crate) struct Cursor<T, K> {
     hashes: Vec<u32>,
     times: Vec<Timestamp>,
     origins: Vec<OriginRun>,
+    deltas: Vec<u32>,
     steps: Vec<(u32, Timestamp)>,
     /// The index of the next record.
     next: u32,
@@ -122,6 +140,7 @@ impl<T, K> From<Chunk<T, K>> for Cursor<T, K> {
             hashes: chunk.hashes,
             times: chunk.times,
             origins: chunk.origins,
+            deltas: chunk.deltas,
             steps: chunk.steps,
             next: 0,
             run: 0,
@@ -183,7 +202,7 @@ impl<T, K> Cursor<T, K> {
             hash: self.hashes.get(at as usize).copied().unwrap_or(0),
             origin: Origin {
                 split: run.first.split,
-                offset: run.first.offset + u64::from(at - run.from),
+                offset: run.first.offset + u64::from(self.deltas[at as usize]),
             },
         }
     }

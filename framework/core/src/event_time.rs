@@ -143,7 +143,7 @@ where
         self.next.deadline()
     }
 
-    fn look_ahead(&self, keys: &[K], hashes: &[u32]) {
+    fn look_ahead(&mut self, keys: &[K], hashes: &[u32]) {
         self.next.look_ahead(keys, hashes);
     }
 }

@@ -220,7 +220,7 @@ where
         own.into_iter().chain(next).min()
     }
 
-    fn look_ahead(&self, keys: &[K], hashes: &[u32]) {
+    fn look_ahead(&mut self, keys: &[K], hashes: &[u32]) {
         self.node.state.look_ahead(keys, hashes);
         self.next.look_ahead(keys, hashes);
     }

@@ -51,7 +51,7 @@ pub trait Push<T, K: Key>: 'static {
     fn deadline(&mut self) -> Option<Timestamp>;
 
     /// Learns which keys come next, to have their state at hand. Default: there is none.
-    fn look_ahead(&self, keys: &[K], hashes: &[u32]) {
+    fn look_ahead(&mut self, keys: &[K], hashes: &[u32]) {
         let _ = (keys, hashes);
     }
 }
@@ -69,7 +69,7 @@ impl<T: 'static, K: Key> Push<T, K> for Box<dyn Push<T, K>> {
         (**self).deadline()
     }
 
-    fn look_ahead(&self, keys: &[K], hashes: &[u32]) {
+    fn look_ahead(&mut self, keys: &[K], hashes: &[u32]) {
         (**self).look_ahead(keys, hashes);
     }
 }

@@ -183,9 +183,9 @@ impl<K: Key> NodeState<K> {
         row
     }
 
-    /// Brings the rows of these keys into the cache: at most [`LOOK_AHEAD`].
-    pub(crate) fn look_ahead(&self, keys: &[K], hashes: &[u32]) {
-        for table in self.tables.iter().flatten() {
+    /// Finds the rows of keys that are asked for soon, in this order: at most [`LOOK_AHEAD`].
+    pub(crate) fn look_ahead(&mut self, keys: &[K], hashes: &[u32]) {
+        for table in self.tables.iter_mut().flatten() {
             table.look_ahead(keys, hashes);
         }
     }

@@ -68,8 +68,8 @@ fn same(held: &Timer, time: Time, tag: u32) -> bool {
 pub(crate) trait AnyTable<K>: Any {
     fn as_any_mut(&mut self) -> &mut dyn Any;
     fn find_or_insert(&mut self, key: &K, hash: u32) -> RowId;
-    /// Brings the rows of these keys into the cache, where they are.
-    fn look_ahead(&self, keys: &[K], hashes: &[u32]);
+    /// Finds the rows of keys that are asked for soon, in this order.
+    fn look_ahead(&mut self, keys: &[K], hashes: &[u32]);
     fn key(&self, row: RowId) -> Option<&K>;
     fn timers(&mut self, row: RowId) -> &mut Timers;
     /// Takes a timer out of its row, if the row still has it under the same key hash.
@@ -162,6 +162,9 @@ pub(crate) struct Table<K, V> {
     /// The table's own, seeded: keys chosen to collide under murmur2 do not collide here.
     hasher: FixedState,
     epoch: u32,
+    /// Rows that were found ahead, with the hash of the key, the next one last. A row may be gone
+    /// since, or be another key's.
+    ahead: Vec<(u32, RowId)>,
 }
 
 impl<K: Key, V: Send + 'static> Table<K, V> {
@@ -170,6 +173,7 @@ impl<K: Key, V: Send + 'static> Table<K, V> {
             groups: (0..groups).map(|_| None).collect(),
             hasher: FixedState::with_seed(seed),
             epoch: 1,
+            ahead: Vec::with_capacity(LOOK_AHEAD),
         }
     }
 
@@ -203,8 +207,22 @@ impl<K: Key, V: Send + 'static> Table<K, V> {
         clippy::cast_possible_truncation,
         reason = "there are as many groups as were made from a u32"
     )]
-    fn group_of(&self, hash: u32) -> usize {
-        ((hash & 0x7fff_ffff) % self.groups.len() as u32) as usize
+    fn group_of(&self, hash: u32) -> u32 {
+        (hash & 0x7fff_ffff) % self.groups.len() as u32
+    }
+
+    /// The row of this key, if it is the next that was found ahead, or one of the few behind it:
+    /// those of records that were dropped on the way are passed over.
+    #[inline]
+    fn found_ahead(&mut self, key: &K, hash: u32) -> Option<RowId> {
+        const FEW: usize = 4;
+        let from = self.ahead.len().saturating_sub(FEW);
+        let at = from + self.ahead[from..].iter().rposition(|(of, _)| *of == hash)?;
+        let (_, row) = self.ahead[at];
+        self.ahead.truncate(at);
+        self.row(row)
+            .is_some_and(|row| row.key == *key)
+            .then_some(row)
     }
 
     fn row(&self, at: RowId) -> Option<&Row<K, V>> {
@@ -227,10 +245,12 @@ impl<K: Key, V: Send + 'static> AnyTable<K> for Table<K, V> {
     }
 
     fn find_or_insert(&mut self, key: &K, hash: u32) -> RowId {
+        if let Some(row) = self.found_ahead(key, hash) {
+            return row;
+        }
         let own_hash = self.own_hash(key);
         let number = self.group_of(hash);
-        let group = self.groups[number].get_or_insert_default();
-        let number = u32::try_from(number).expect("made from a u32");
+        let group = self.groups[number as usize].get_or_insert_default();
         let pages = &group.pages;
         let found = group.index.find(spread(own_hash), |(row, held)| {
             let (page, at) = place(*row);
@@ -260,21 +280,25 @@ impl<K: Key, V: Send + 'static> AnyTable<K> for Table<K, V> {
 
     /// A search waits for memory, and the processor looks only so far ahead: searching for many at
     /// once, with nothing in between, lets it wait for all of them together.
-    fn look_ahead(&self, keys: &[K], hashes: &[u32]) {
-        let mut found = [None; LOOK_AHEAD];
-        for ((key, hash), found) in keys.iter().zip(hashes).zip(&mut found) {
-            let own_hash = self.own_hash(key);
-            if let Some(group) = &self.groups[self.group_of(*hash)] {
-                let row = group
-                    .index
-                    .find(spread(own_hash), |(_, held)| *held == own_hash);
-                *found = row.map(|(row, _)| (group, *row));
+    fn look_ahead(&mut self, keys: &[K], hashes: &[u32]) {
+        self.ahead.clear();
+        for (key, hash) in keys.iter().zip(hashes).rev() {
+            let (own_hash, number) = (self.own_hash(key), self.group_of(*hash));
+            let Some(group) = &self.groups[number as usize] else {
+                continue;
+            };
+            let found = group
+                .index
+                .find(spread(own_hash), |(_, held)| *held == own_hash);
+            if let Some((row, _)) = found {
+                let (group, row) = (number, *row);
+                self.ahead.push((*hash, RowId { group, row }));
             }
         }
-        let epochs = found.iter().flatten().map(|(group, row)| {
-            let (page, at) = place(*row);
-            group.pages[page][at].as_ref().map_or(0, |row| row.epoch)
-        });
+        let epochs = self
+            .ahead
+            .iter()
+            .map(|(_, at)| self.row(*at).map_or(0, |row| row.epoch));
         // Nothing comes of it but that the rows were read.
         std::hint::black_box(epochs.fold(0, u32::wrapping_add));
     }
