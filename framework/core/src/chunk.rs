@@ -1,6 +1,6 @@
 //! The records that travel together: columns, and the watermark steps between them.
 
-use std::{any::Any, vec};
+use std::{any::Any, collections::VecDeque};
 
 use crate::{
     Timestamp,
@@ -14,8 +14,8 @@ pub type AnyChunk = Box<dyn Any + Send>;
 /// of the key and 8 for the event time, both left out where they are not used, and 4 for the origin.
 #[derive(Debug)]
 pub(crate) struct Chunk<T, K> {
-    values: Vec<T>,
-    keys: Vec<K>,
+    values: VecDeque<T>,
+    keys: VecDeque<K>,
     /// Left out on streams without keys.
     hashes: Vec<u32>,
     /// Left out until a record has an event time.
@@ -49,8 +49,8 @@ impl OriginRun {
 impl<T, K> Chunk<T, K> {
     pub(crate) fn with_capacity(records: usize) -> Self {
         Self {
-            values: Vec::with_capacity(records),
-            keys: Vec::with_capacity(records),
+            values: VecDeque::with_capacity(records),
+            keys: VecDeque::with_capacity(records),
             hashes: Vec::with_capacity(if size_of::<K>() == 0 { 0 } else { records }),
             times: Vec::new(),
             origins: Vec::new(),
@@ -101,8 +101,28 @@ impl<T, K> Chunk<T, K> {
                 0
             });
         self.deltas.push(delta);
-        self.values.push(value);
-        self.keys.push(key);
+        self.values.push_back(value);
+        self.keys.push_back(key);
+    }
+
+    /// Lets go of what it holds, and keeps its memory.
+    fn clear(&mut self) {
+        let Self {
+            values,
+            keys,
+            hashes,
+            times,
+            origins,
+            deltas,
+            steps,
+        } = self;
+        values.clear();
+        keys.clear();
+        hashes.clear();
+        times.clear();
+        origins.clear();
+        deltas.clear();
+        steps.clear();
     }
 
     /// Says that the watermark rises here.
@@ -118,13 +138,7 @@ impl<T, K> Chunk<T, K> {
 /// A chunk being handled, record by record; it may rest between any two.
 #[derive(Debug)]
 pub(crate) struct Cursor<T, K> {
-    values: vec::IntoIter<T>,
-    keys: vec::IntoIter<K>,
-    hashes: Vec<u32>,
-    times: Vec<Timestamp>,
-    origins: Vec<OriginRun>,
-    deltas: Vec<u32>,
-    steps: Vec<(u32, Timestamp)>,
+    chunk: Box<Chunk<T, K>>,
     /// The index of the next record.
     next: u32,
     /// The run that the next record belongs to, or the one before it.
@@ -132,16 +146,10 @@ pub(crate) struct Cursor<T, K> {
     next_step: usize,
 }
 
-impl<T, K> From<Chunk<T, K>> for Cursor<T, K> {
-    fn from(chunk: Chunk<T, K>) -> Self {
+impl<T, K> From<Box<Chunk<T, K>>> for Cursor<T, K> {
+    fn from(chunk: Box<Chunk<T, K>>) -> Self {
         Self {
-            values: chunk.values.into_iter(),
-            keys: chunk.keys.into_iter(),
-            hashes: chunk.hashes,
-            times: chunk.times,
-            origins: chunk.origins,
-            deltas: chunk.deltas,
-            steps: chunk.steps,
+            chunk,
             next: 0,
             run: 0,
             next_step: 0,
@@ -150,10 +158,17 @@ impl<T, K> From<Chunk<T, K>> for Cursor<T, K> {
 }
 
 impl<T, K> Cursor<T, K> {
+    /// The chunk with nothing in it, to be filled again.
+    pub(crate) fn into_spare(self) -> Box<Chunk<T, K>> {
+        let mut chunk = self.chunk;
+        chunk.clear();
+        chunk
+    }
+
     /// The watermark step that comes before the next record, once.
     #[inline]
     pub(crate) fn next_step(&mut self) -> Option<Timestamp> {
-        let (at, watermark) = *self.steps.get(self.next_step)?;
+        let (at, watermark) = *self.chunk.steps.get(self.next_step)?;
         if at > self.next {
             return None;
         }
@@ -164,7 +179,7 @@ impl<T, K> Cursor<T, K> {
     /// The next record.
     #[inline]
     pub(crate) fn next_record(&mut self) -> Option<(T, K, Head)> {
-        let (value, key) = (self.values.next()?, self.keys.next()?);
+        let (value, key) = (self.chunk.values.pop_front()?, self.chunk.keys.pop_front()?);
         let head = self.head();
         self.next += 1;
         Some((value, key, head))
@@ -177,32 +192,29 @@ impl<T, K> Cursor<T, K> {
         if size_of::<K>() == 0 || !at.is_multiple_of(count) {
             return None;
         }
-        let keys = self.keys.as_slice();
+        // A chunk is filled from its beginning, so its keys lie in one piece.
+        let (keys, _) = self.chunk.keys.as_slices();
         let end = count.min(keys.len());
-        Some((&keys[..end], self.hashes.get(at..at + end)?))
+        Some((&keys[..end], self.chunk.hashes.get(at..at + end)?))
     }
 
     #[inline]
     fn head(&mut self) -> Head {
-        let at = self.next;
-        while self
+        let (chunk, at) = (&*self.chunk, self.next as usize);
+        while chunk
             .origins
             .get(self.run + 1)
-            .is_some_and(|run| run.from <= at)
+            .is_some_and(|run| run.from <= self.next)
         {
             self.run += 1;
         }
-        let run = self.origins[self.run];
+        let first = chunk.origins[self.run].first;
         Head {
-            at: self
-                .times
-                .get(at as usize)
-                .copied()
-                .unwrap_or(Timestamp::MIN),
-            hash: self.hashes.get(at as usize).copied().unwrap_or(0),
+            at: chunk.times.get(at).copied().unwrap_or(Timestamp::MIN),
+            hash: chunk.hashes.get(at).copied().unwrap_or(0),
             origin: Origin {
-                split: run.first.split,
-                offset: run.first.offset + u64::from(self.deltas[at as usize]),
+                split: first.split,
+                offset: first.offset + u64::from(chunk.deltas[at]),
             },
         }
     }
@@ -236,7 +248,7 @@ mod tests {
                 chunk.step(Timestamp::from_millis(i64::try_from(i).unwrap()));
             }
         }
-        let mut cursor = Cursor::from(chunk);
+        let mut cursor = Cursor::from(Box::new(chunk));
         let mut seen = Vec::new();
         loop {
             while let Some(step) = cursor.next_step() {
@@ -259,5 +271,37 @@ mod tests {
             chunk.push(offset, (), &head(0, 2, offset));
         }
         assert_eq!(chunk.origins.len(), 1);
+    }
+
+    #[test]
+    fn a_chunk_that_is_filled_again_holds_nothing_of_before() {
+        let fill = |chunk: &mut Chunk<u32, u32>, first: u32| {
+            for value in first..first + 40 {
+                chunk.push(value, value, &head(i64::from(value), 1, value.into()));
+                chunk.step(Timestamp::from_millis(i64::from(value)));
+            }
+        };
+        let mut chunk = Box::new(Chunk::with_capacity(40));
+        fill(&mut chunk, 0);
+        let memory = chunk.values.as_slices().0.as_ptr();
+        let mut cursor = Cursor::from(chunk);
+        for _ in 0..30 {
+            assert!(cursor.next_record().is_some());
+        }
+        let mut again = cursor.into_spare();
+        assert!(again.is_empty());
+        fill(&mut again, 100);
+        assert_eq!(
+            again.values.as_slices().0.as_ptr(),
+            memory,
+            "its memory is used again"
+        );
+        let mut cursor = Cursor::from(again);
+        let (keys, hashes) = cursor.keys_ahead(32).unwrap();
+        assert_eq!((keys[0], keys.len(), hashes.len()), (100, 32, 32));
+        assert_eq!(cursor.next_step(), None);
+        let (value, key, of) = cursor.next_record().unwrap();
+        assert_eq!((value, key, of.origin), (100, 100, head(0, 1, 100).origin));
+        assert_eq!(cursor.next_step(), Some(Timestamp::from_millis(100)));
     }
 }

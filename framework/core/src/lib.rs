@@ -38,6 +38,7 @@ mod spawner;
 pub mod stage;
 mod state;
 mod stream;
+mod sync;
 pub mod task;
 mod time;
 mod topic;

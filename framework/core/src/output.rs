@@ -67,7 +67,7 @@ pub(crate) struct Output<T, K> {
 /// A chunk that is being filled for one receiver.
 struct OpenChunk<T, K> {
     sender: Sender,
-    chunk: Chunk<T, K>,
+    chunk: Box<Chunk<T, K>>,
     weight: i64,
 }
 
@@ -75,7 +75,7 @@ impl<T: Data, K: Key> Output<T, K> {
     pub(crate) fn new(wiring: Wiring) -> Self {
         let open = |sender| OpenChunk {
             sender,
-            chunk: Chunk::with_capacity(0),
+            chunk: Box::new(Chunk::with_capacity(0)),
             weight: 0,
         };
         Self {
@@ -168,11 +168,14 @@ impl<T: Data, K: Key> OpenChunk<T, K> {
         if self.chunk.is_empty() {
             return;
         }
-        // Next time as large as this time: a trickle does not pay for a full chunk.
-        let next = Chunk::with_capacity((self.chunk.len() * 2).min(limit));
-        let chunk = std::mem::replace(&mut self.chunk, next);
+        let records = self.chunk.len();
+        let chunk = std::mem::replace(&mut self.chunk, Box::new(Chunk::with_capacity(0)));
         let weight = std::mem::take(&mut self.weight);
-        self.sender.send_chunk(Box::new(chunk), weight);
+        let spare = self.sender.send_chunk(chunk, weight);
+        let spare = spare.and_then(|spare| spare.downcast().ok());
+        // If it is a new one, as large as this: a trickle does not pay for a full chunk.
+        self.chunk =
+            spare.unwrap_or_else(|| Box::new(Chunk::with_capacity((records * 2).min(limit))));
     }
 }
 

@@ -40,6 +40,13 @@ impl<T: Send + 'static, K: Key, P: Push<T, K>> Fused<T, K, P> {
         }
     }
 
+    /// The chunk is done: its credit goes back, and it with it.
+    fn put_back(&mut self) {
+        if let Some((cursor, credit)) = self.current.take() {
+            credit.done(cursor.into_spare());
+        }
+    }
+
     /// Handles records until the chunk, the budget or the room is used up.
     fn handle(&mut self, run: &Run, mut budget: u32) -> Work {
         while self.line.advance(run) {
@@ -65,7 +72,7 @@ impl<T: Send + 'static, K: Key, P: Push<T, K>> Fused<T, K, P> {
                     run.at(head.origin);
                     self.line.push.push(value, &key, &head, run);
                 }
-                None => self.current = None,
+                None => self.put_back(),
             }
         }
         Work::Blocked
@@ -84,7 +91,7 @@ impl<T: Send + 'static, K: Key, P: Push<T, K>> Stage for Fused<T, K, P> {
             .expect("an edge carries what its stages agreed on");
         debug_assert!(self.current.is_none(), "one chunk at a time");
         self.edge = edge;
-        self.current = Some((Cursor::from(*chunk), credit));
+        self.current = Some((Cursor::from(chunk), credit));
     }
 
     fn watermark(&mut self, edge: usize, at: Timestamp) {

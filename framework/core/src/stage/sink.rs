@@ -61,7 +61,9 @@ impl<T: Send + 'static, K: Key, W: SinkWriter<T, K>> SinkStage<T, K, W> {
             }
             while cursor.next_step().is_some() {}
             let Some((value, key, head)) = cursor.next_record() else {
-                self.current = None;
+                if let Some((cursor, credit)) = self.current.take() {
+                    credit.done(cursor.into_spare());
+                }
                 break Work::More;
             };
             run.at(head.origin);
@@ -101,7 +103,7 @@ impl<T: Send + 'static, K: Key, W: SinkWriter<T, K>> Stage for SinkStage<T, K, W
         let chunk: Box<Chunk<T, K>> = chunk
             .downcast()
             .expect("an edge carries what its stages agreed on");
-        self.current = Some((Cursor::from(*chunk), credit));
+        self.current = Some((Cursor::from(chunk), credit));
     }
 
     fn watermark(&mut self, _: usize, _: Timestamp) {}

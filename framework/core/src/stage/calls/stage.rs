@@ -249,7 +249,7 @@ where
         self.counts
             .records_in
             .fetch_add(chunk.len() as u64, Ordering::Relaxed);
-        let mut cursor = Cursor::from(*chunk);
+        let mut cursor = Cursor::from(chunk);
         loop {
             while let Some(at) = cursor.next_step() {
                 self.raise(edge, at);

@@ -11,20 +11,21 @@
 //! 4. Watermarks, barriers and ends weigh nothing and keep their place. Watermarks in a row replace
 //!    each other; barriers in flight are bounded by the coordinator, and there is one end.
 //! 5. Each message carries the incarnation of its sender, and a receiver drops those of another.
+//! 6. A chunk that was handled goes back to its sender to be filled again: allocating anew for each
+//!    would cost more than the records in it. A few are kept, the rest is freed.
 
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::PoisonError,
     task::{Context, Waker},
 };
 
-use futures::task::AtomicWaker;
-
-use crate::{Timestamp, chunk::AnyChunk};
+use crate::{
+    Timestamp,
+    chunk::AnyChunk,
+    sync::{Arc, AtomicI64, AtomicWaker, Mutex, MutexGuard, Ordering, register},
+};
 
 /// Cuts the stream between two checkpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +69,7 @@ pub fn edge(window: i64, incarnation: u64) -> (Sender, Receiver) {
     let shared = Arc::new(Shared {
         granted: window,
         available: AtomicI64::new(window),
-        queue: Mutex::default(),
+        queue: Mutex::new(Queue::default()),
         room: AtomicWaker::new(),
         arrival: AtomicWaker::new(),
     });
@@ -101,7 +102,12 @@ struct Queue {
     messages: VecDeque<Queued>,
     /// The weight of what was taken and is not done.
     held: i64,
+    /// Chunks that were handled, to be filled again.
+    spare: Vec<AnyChunk>,
 }
+
+/// How many chunks an edge keeps to be filled again: one on each side.
+const SPARE: usize = 2;
 
 #[derive(Debug)]
 struct Queued {
@@ -136,10 +142,11 @@ impl Sender {
         self.shared.granted
     }
 
-    /// Sends a chunk, taking its weight from what is available.
-    pub fn send_chunk(&self, chunk: AnyChunk, weight: i64) {
+    /// Sends a chunk, taking its weight from what is available. Gives one that was handled, if
+    /// there is one, to be filled again.
+    pub fn send_chunk(&self, chunk: AnyChunk, weight: i64) -> Option<AnyChunk> {
         self.shared.available.fetch_sub(weight, Ordering::AcqRel);
-        self.enqueue(Message::Chunk(chunk), weight);
+        self.enqueue(Message::Chunk(chunk), weight)
     }
 
     /// Sends what weighs nothing.
@@ -148,10 +155,10 @@ impl Sender {
             !matches!(message, Message::Chunk(_)),
             "a chunk has a weight"
         );
-        self.enqueue(message, 0);
+        let _no_spare = self.enqueue(message, 0);
     }
 
-    fn enqueue(&self, message: Message, weight: i64) {
+    fn enqueue(&self, message: Message, weight: i64) -> Option<AnyChunk> {
         let incarnation = self.incarnation;
         let mut queue = self.shared.queue();
         match (
@@ -165,13 +172,15 @@ impl Sender {
                 incarnation,
             }),
         }
+        let spare = if weight > 0 { queue.spare.pop() } else { None };
         drop(queue);
         self.shared.arrival.wake();
+        spare
     }
 
     /// Asks to be woken when there is room; look at [`available`](Self::available) afterwards.
     pub fn register(&self, waker: &Waker) {
-        self.shared.room.register(waker);
+        register(&self.shared.room, waker);
     }
 }
 
@@ -207,7 +216,7 @@ impl Receiver {
 
     /// Asks to be woken when something arrives; look again afterwards.
     pub fn register(&self, cx: &Context<'_>) {
-        self.shared.arrival.register(cx.waker());
+        register(&self.shared.arrival, cx.waker());
     }
 
     /// The weight of all that waits here or was taken and is not done.
@@ -251,6 +260,16 @@ pub struct Credit {
     weight: i64,
 }
 
+impl Credit {
+    /// Gives the weight back, with the emptied chunk, to be filled again.
+    pub fn done(self, chunk: AnyChunk) {
+        let mut queue = self.shared.queue();
+        if queue.spare.len() < SPARE {
+            queue.spare.push(chunk);
+        }
+    }
+}
+
 impl Drop for Credit {
     fn drop(&mut self) {
         if self.weight == 0 {
@@ -267,7 +286,10 @@ impl Drop for Credit {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "loom"))]
+mod every_order;
+
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
 
