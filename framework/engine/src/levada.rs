@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     incarnations: AtomicU64,
     /// What the lag monitor looks at; pipelines that are gone fall out.
     watched: Mutex<Vec<Weak<Progress>>>,
+    /// Set once the lag monitor runs.
+    monitoring: OnceLock<()>,
 }
 
 impl Shared {
@@ -122,6 +124,7 @@ impl Levada {
             told: OnceLock::new(),
             incarnations: AtomicU64::new(0),
             watched: Mutex::default(),
+            monitoring: OnceLock::new(),
         };
         Self {
             shared: Arc::new(shared),
@@ -241,12 +244,10 @@ impl Levada {
 
     /// Has the lag monitor look at a pipeline, starting it with the first.
     pub(crate) fn watch(&self, progress: &Arc<Progress>) -> Result<(), Error> {
-        let mut watched = self.shared.watched();
-        let first = watched.is_empty();
-        watched.push(Arc::downgrade(progress));
-        drop(watched);
-        if first {
-            let (shared, system) = (Arc::downgrade(&self.shared), self.threads()?.system());
+        let system = self.threads()?.system();
+        self.shared.watched().push(Arc::downgrade(progress));
+        if self.shared.monitoring.set(()).is_ok() {
+            let shared = Arc::downgrade(&self.shared);
             start(system, move || monitor(shared));
         }
         Ok(())
