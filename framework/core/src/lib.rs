@@ -55,7 +55,7 @@ pub use self::{
     output::{ChunkLimits, Wiring},
     seed::{Rng, Seed},
     sink::{Sink, SinkContext, SinkLayout, SinkWriter},
-    source::{Incoming, Source, SourceContext, SplitReader, Subscription},
+    source::{Begin, Incoming, Source, SourceContext, SplitReader, Subscription},
     spawner::{Spawner, Threads},
     stage::{CallOrder, Calls},
     state::{Time, Timer},

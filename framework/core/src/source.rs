@@ -113,6 +113,17 @@ pub struct Subscription {
     pub slots: u32,
     /// True if records were routed by their key, so that a key is in one partition.
     pub keyed: bool,
+    /// Where reading begins.
+    pub begin: Begin,
+}
+
+/// Where a group's reading of a topic begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// Where the group has committed that it stands.
+    Committed,
+    /// At the first record that is kept.
+    Start,
 }
 
 /// Reads one split. Polled on an arbiter's thread: it never blocks.

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use futures::{future::poll_fn, stream::FuturesUnordered};
 use levada_core::{
-    FromSource, Source, Stream,
+    Begin, FromSource, Source, Stream,
     assembly::{Assembly, Blueprint, Settings, assemble},
     backend::Durability,
     coordinator::{Coordinator, Ending},
@@ -15,7 +15,7 @@ use crate::{
     Ended, Error, Levada,
     actor::{start_conductor, start_task},
     conductor::{Baton, Conductor},
-    progress::{Begin, Lag, Progress},
+    progress::{Lag, Progress},
 };
 
 /// A graph of operators from sources to sinks, under a name.

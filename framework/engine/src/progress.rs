@@ -14,7 +14,7 @@ use std::{
 };
 
 use levada_core::{
-    Clock, Subscription, Timestamp,
+    Begin, Clock, Subscription, Timestamp,
     assembly::SplitPlan,
     backend::{Backend, BackendError, Ends, Partition},
     node::OperatorPlan,
@@ -41,15 +41,6 @@ struct Reading {
     done: AtomicU64,
     /// The append time of the record at this position, once it was looked up.
     oldest: Mutex<Option<(u64, Timestamp)>>,
-}
-
-/// Where groups are taken to stand before their readers have said it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Begin {
-    /// Where they have committed.
-    Committed,
-    /// At the first record that is kept.
-    Start,
 }
 
 /// How far a group is behind in one partition.
@@ -81,8 +72,13 @@ impl Progress {
     ) -> Result<Self, BackendError> {
         let reading = |split: &SplitPlan| {
             let subscription = split.subscription.as_ref();
+            // A pipeline that starts over does so whatever its sources ask for.
+            let begin_of = |of: &Subscription| match begin {
+                Begin::Committed => of.begin,
+                Begin::Start => Begin::Start,
+            };
             subscription
-                .map(|of| Reading::of(of, split.number, backend, begin))
+                .map(|of| Reading::of(of, split.number, backend, begin_of(of)))
                 .transpose()
         };
         let splits = splits.iter().map(reading).collect::<Result<_, _>>()?;

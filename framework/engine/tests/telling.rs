@@ -7,7 +7,7 @@ use std::{
 
 use futures::executor::block_on;
 use levada_core::{
-    BoxError, Dataflow as _, Fault, Source, SourceContext, Subscription, Timestamp,
+    Begin, BoxError, Dataflow as _, Fault, Source, SourceContext, Subscription, Timestamp,
     backend::{Batch, NewRecord},
 };
 use levada_engine::{Ended, Error, Levada, Pipeline, Running};
@@ -130,6 +130,7 @@ impl Source for OfTopic {
             group: cx.pipeline.to_string(),
             slots: 256,
             keyed: false,
+            begin: Begin::Committed,
         })
     }
 }

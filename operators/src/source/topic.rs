@@ -9,8 +9,8 @@ use std::{
 };
 
 use levada_core::{
-    BoxError, Codec, Data, Incoming, Source, SourceContext, SplitReader, Subscription, Timestamp,
-    Topic,
+    Begin, BoxError, Codec, Data, Incoming, Source, SourceContext, SplitReader, Subscription,
+    Timestamp, Topic,
     backend::{Fetched, FetchedBatch, Partition, RecordView, Ticket},
     key::murmur2,
 };
@@ -85,18 +85,9 @@ pub fn topic<T: Data>(topic: &Topic<T>) -> TopicSource<T> {
     TopicSource {
         topic: topic.clone(),
         group: None,
-        from: From::Group,
+        begin: Begin::Committed,
         map,
     }
-}
-
-/// Where reading begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
-    /// Where the group stands.
-    Group,
-    /// The first record that is kept.
-    Start,
 }
 
 /// See [`topic`].
@@ -104,7 +95,7 @@ enum From {
 pub struct TopicSource<T, U = T> {
     topic: Topic<T>,
     group: Option<String>,
-    from: From,
+    begin: Begin,
     map: MapRecord<T, U>,
 }
 
@@ -152,7 +143,7 @@ impl<T: Data, U: Data> TopicSource<T, U> {
     /// stands.
     pub fn from_start(self) -> Self {
         Self {
-            from: From::Start,
+            begin: Begin::Start,
             ..self
         }
     }
@@ -168,7 +159,7 @@ impl<T: Data, U: Data> TopicSource<T, U> {
         TopicSource {
             topic: self.topic,
             group: self.group,
-            from: self.from,
+            begin: self.begin,
             map,
         }
     }
@@ -197,7 +188,7 @@ impl<T: Data, U: Data> Source for TopicSource<T, U> {
         let committed = self
             .topic
             .committed(&self.group_of(cx), split)?
-            .filter(|_| cx.resume && self.from == From::Group);
+            .filter(|_| cx.resume && self.begin == Begin::Committed);
         Ok(TopicReader {
             name: format!("{}/{split}", self.topic.name()),
             number: split,
@@ -218,6 +209,7 @@ impl<T: Data, U: Data> Source for TopicSource<T, U> {
             group: self.group_of(cx),
             slots: self.topic.raw().slots().count(),
             keyed: true,
+            begin: self.begin,
         })
     }
 }
