@@ -30,7 +30,6 @@ pub trait Fork: Dataflow {
     fn fork(self) -> (Self::Applied<Forking<Self::Item>>, Stream<Self::Item>)
     where
         Self: Dataflow<Item: Data + Clone>,
-        Self::Applied<Forking<Self::Item>>: Dataflow,
     {
         let copy = Side::new("copy");
         let stream = self.apply("fork", Forking { copy: copy.clone() });

@@ -30,7 +30,6 @@ pub trait Split: Dataflow {
     fn split<F>(self, test: F) -> (Self::Applied<Splitting<F, Self::Item>>, Stream<Self::Item>)
     where
         Self: Dataflow<Item: Data>,
-        Self::Applied<Splitting<F, Self::Item>>: Dataflow,
         F: Fn(&Self::Item) -> bool + Clone + Send + 'static,
     {
         let rest = Side::new("rest");

@@ -57,7 +57,6 @@ pub trait TryMap: Dataflow {
     )
     where
         Self: Dataflow<Item: Data>,
-        Self::Applied<TryMapping<F, Self::Item>>: Dataflow,
         U: 'static,
         E: Into<Fault>,
         F: Fn(&Self::Item) -> Result<U, E> + Clone + Send + 'static,
