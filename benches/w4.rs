@@ -24,8 +24,12 @@ const W4: Workload = Workload {
     run: dedup,
     truth: by_hand,
     // Which of two records counts as the first depends on how far one reader is ahead of the other.
-    // Nobody holds back the one that is ahead, so a busy machine shows in the sum.
-    sums: Sums::Within(0.05),
+    // Ours is within 0.3 % of the plain loop. Timely's workers are held back by nobody: on a busy
+    // machine its sum was up to 11 % lower.
+    sums: Sums::Within {
+        truth: 0.01,
+        peers: 0.15,
+    },
     peers: &[
         Peer::new("hand, 1 thread", "hand-bench", &["w4"]),
         Peer::new("timely", "timely-bench", &["w4"]),

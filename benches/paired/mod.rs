@@ -56,8 +56,14 @@ pub struct Workload {
 pub enum Sums {
     /// The result does not depend on the order in which splits are read.
     Equal,
-    /// It does, by at most this part of it.
-    Within(f64),
+    /// It does: of our result and the truth by at most this part, of ours and a peer's by at most
+    /// that. A peer whose readers are held back by nobody may be further off.
+    Within {
+        /// Of the truth.
+        truth: f64,
+        /// Of a peer's.
+        peers: f64,
+    },
 }
 
 impl Sums {
@@ -65,10 +71,23 @@ impl Sums {
         clippy::cast_precision_loss,
         reason = "a part of a sum is compared, not a digit"
     )]
-    fn agree(self, one: u64, other: u64) -> bool {
+    fn is_within(part: f64, one: u64, other: u64) -> bool {
+        one.abs_diff(other) as f64 <= part * one.max(other) as f64
+    }
+
+    /// True if our check sum is that of a plain loop.
+    fn is_true(self, ours: u64, truth: u64) -> bool {
         match self {
-            Self::Equal => one == other,
-            Self::Within(part) => one.abs_diff(other) as f64 <= part * one.max(other) as f64,
+            Self::Equal => ours == truth,
+            Self::Within { truth: part, .. } => Self::is_within(part, ours, truth),
+        }
+    }
+
+    /// True if a peer has done the same work.
+    fn agree(self, ours: u64, peer: u64) -> bool {
+        match self {
+            Self::Equal => ours == peer,
+            Self::Within { peers, .. } => Self::is_within(peers, ours, peer),
         }
     }
 }
@@ -185,7 +204,7 @@ fn smoke(workload: &Workload) -> Result<(), BoxError> {
         (workload.truth)(SMOKE_EVENTS),
     );
     let name = workload.name;
-    if !workload.sums.agree(sum, truth) {
+    if !workload.sums.is_true(sum, truth) {
         return Err(format!("{name}: the check sum is {sum}, a plain loop has {truth}").into());
     }
     println!("{name}: {SMOKE_EVENTS} events, check sum {sum}, as by a plain loop");

@@ -177,7 +177,10 @@ mod tests {
         prepare: || (),
         run: Ok,
         truth: |events| events,
-        sums: Sums::Within(0.01),
+        sums: Sums::Within {
+            truth: 0.0,
+            peers: 0.01,
+        },
         peers: &[Peer::new("fast", "", &[]), Peer::new("slow", "", &[])],
         bars: &[BAR],
     };
