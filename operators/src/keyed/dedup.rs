@@ -13,7 +13,9 @@ use levada_core::{
 pub trait Dedup: Dataflow {
     /// Keeps the first record of each key and drops its repeats for the next `span` of event time.
     ///
-    /// Without event time every record has the same time, and the first of each key is kept.
+    /// Without event time every record has the same time, and the first of each key is kept. A
+    /// record that comes late, from `span` or more before the one that is remembered, is no repeat
+    /// of it: it is kept, and not remembered.
     ///
     /// Its state [has a name](crate#state-has-a-name) where topics are on disk: `.named("..")`.
     ///
@@ -82,8 +84,14 @@ impl<T: Data, K: Key> Operator<T, K> for Deduplicating {
     ) -> Result<(), Fault> {
         let at = cx.event_time();
         let passed = cx.entry(&self.passed);
-        if passed.is_some_and(|first| at < first + self.span) {
-            return Ok(());
+        if let Some(first) = *passed {
+            if at < first && at <= first - self.span {
+                out.emit(value);
+                return Ok(());
+            }
+            if at < first + self.span {
+                return Ok(());
+            }
         }
         *passed = Some(at);
         cx.set_timer(Timer::event(at + self.span));

@@ -290,3 +290,20 @@ fn what_comes_out_does_not_depend_on_how_records_travel() {
         assert_eq!(run(records), want, "with chunks of {records}");
     }
 }
+
+#[test]
+fn a_record_from_long_before_the_one_that_passed_is_no_repeat_of_it() {
+    let seconds = [7_200, 5_400, 7_200, 7_199, 7_201];
+    let pipeline = Pipeline::new("late");
+    let kept = Collected::new();
+    pipeline
+        .source(iter(seconds))
+        .event_time(Duration::from_hours(1), |at| {
+            Timestamp::from_millis(at * 1_000)
+        })
+        .key_by(|_| 0_u8)
+        .dedup(Duration::from_secs(1))
+        .sink(collect(&kept));
+    pipeline.run().unwrap();
+    assert_eq!(kept.take(), [7_200, 5_400, 7_199, 7_201]);
+}
