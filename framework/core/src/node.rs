@@ -178,7 +178,7 @@ impl Opening {
         };
         let mut opened = Open::new(&plan.name, self.grouping, &mut sides);
         let result = open(&mut opened);
-        let (_, problems) = opened.done();
+        let (states, problems) = opened.done();
         let name = &plan.name;
         self.problems.extend(
             problems
@@ -192,7 +192,7 @@ impl Opening {
         let no_key: Option<&K> = (&() as &dyn Any).downcast_ref();
         Node {
             id,
-            state: NodeState::new(self.key_groups, self.rng(name)),
+            state: NodeState::new(self.key_groups, states.len(), self.rng(name)),
             sides,
             counts: LocalCounts::default(),
             shared: Arc::clone(&plan.counts),

@@ -202,6 +202,12 @@ impl<'a> Open<'a> {
         handle.slot = self.state(handle.name);
     }
 
+    /// Declares that it sets timers, for an operator that keeps no other state. A timer is state:
+    /// one that is waiting when the pipeline stops must not be forgotten.
+    pub fn timers(&mut self) {
+        self.state("timers");
+    }
+
     /// Declares a second output, to be taken from the stream by the same handle.
     pub fn side<T: Data>(&mut self, handle: &mut Side<T>) {
         handle.slot = self.sides.declare::<T>(handle.name);
@@ -313,6 +319,12 @@ impl<'a, K: Key> Context<'a, K> {
     }
 
     /// Sets a timer of the current key, replacing one of the same kind of time and tag.
+    ///
+    /// The record that raises the watermark is handled before the timers that it makes due.
+    ///
+    /// # Panics
+    ///
+    /// If no state was declared in [`Operator::open`]: see [`Open::timers`].
     pub fn set_timer(&mut self, timer: Timer) {
         self.state.set_timer(timer, self.key, self.head.hash);
     }

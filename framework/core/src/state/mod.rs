@@ -85,6 +85,8 @@ pub(crate) struct NodeState<K> {
     /// By the slot of their handle, from 1; made at first use, where key and value types are both
     /// known. Slot 0 is for timers alone.
     tables: Vec<Option<Box<dyn AnyTable<K>>>>,
+    /// How many states its operator has declared.
+    declared: usize,
     /// Whose rows hold the timers; known from the first timer on.
     timer_slot: Option<u32>,
     event: Calendar,
@@ -100,8 +102,10 @@ pub(crate) struct NodeState<K> {
 }
 
 impl<K: Key> NodeState<K> {
-    pub(crate) fn new(groups: u32, mut rng: Rng) -> Self {
+    /// For an operator that has declared so many states.
+    pub(crate) fn new(groups: u32, declared: usize, mut rng: Rng) -> Self {
         Self {
+            declared,
             tables: Vec::new(),
             timer_slot: None,
             event: Calendar::default(),
@@ -139,6 +143,10 @@ impl<K: Key> NodeState<K> {
 
     /// Sets or replaces a timer of `key`.
     pub(crate) fn set_timer(&mut self, timer: Timer, key: &K, hash: u32) {
+        assert!(
+            self.declared > 0,
+            "a timer was set, and no state was declared: call `open.timers()` in `open`"
+        );
         let row = self.timer_row(key, hash);
         let rows = timer_table(&mut self.tables, self.timer_slot).expect("`timer_row` chose it");
         if rows.timers(row).holds(timer) {
@@ -153,8 +161,8 @@ impl<K: Key> NodeState<K> {
             tag: timer.tag,
         };
         match timer.time {
-            Time::Event => self.event.insert(entry, |a, b| order(rows, a, b)),
-            Time::Processing => self.processing.insert(entry, |a, b| order(rows, a, b)),
+            Time::Event => self.event.insert(entry),
+            Time::Processing => self.processing.insert(entry),
         }
     }
 
@@ -238,9 +246,8 @@ impl<K: Key> NodeState<K> {
     }
 
     /// The earliest processing time that a timer may wait for.
-    pub(crate) fn next_deadline(&mut self) -> Option<Timestamp> {
-        let rows = timer_table(&mut self.tables, self.timer_slot)?;
-        self.processing.earliest(|a, b| order(rows, a, b))
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        self.processing.earliest()
     }
 
     /// Ends an epoch: what changes from here on belongs to the next.

@@ -94,7 +94,8 @@ struct Group<K, V> {
     index: HashTable<(u32, u32)>,
     /// Page *p* holds 8 · 2ᵖ rows: small groups stay small, and no row ever moves.
     pages: Vec<Vec<Option<Row<K, V>>>>,
-    free: Vec<u32>,
+    /// Rows that are free, with the epoch of their last change.
+    free: Vec<(u32, u32)>,
     rows: u32,
     /// Rows that changed in this epoch: what a capture will write.
     dirty: Vec<u32>,
@@ -133,18 +134,18 @@ impl<K, V> Group<K, V> {
         self.pages[page][at].as_ref()
     }
 
-    fn get_mut(&mut self, row: u32) -> Option<&mut Row<K, V>> {
-        let (page, at) = place(row);
-        self.pages[page][at].as_mut()
-    }
-
+    /// Adds a row, which joins the dirty list.
     fn add(&mut self, new: Row<K, V>) -> u32 {
-        if let Some(row) = self.free.pop() {
+        if let Some((row, changed)) = self.free.pop() {
+            if changed != new.epoch {
+                self.dirty.push(row);
+            }
             let (page, at) = place(row);
             self.pages[page][at] = Some(new);
             return row;
         }
         let row = self.rows;
+        self.dirty.push(row);
         let (page, _) = place(row);
         if self.pages.len() == page {
             self.pages
@@ -180,6 +181,12 @@ impl<K: Key, V: Send + 'static> Table<K, V> {
     /// The value of a row, marked as changed.
     #[inline]
     pub(crate) fn value(&mut self, at: RowId) -> &mut Option<V> {
+        &mut self.change(at).value
+    }
+
+    /// A row, marked as changed.
+    #[inline]
+    fn change(&mut self, at: RowId) -> &mut Row<K, V> {
         let epoch = self.epoch;
         let group = self.groups[at.group as usize]
             .as_mut()
@@ -192,15 +199,11 @@ impl<K: Key, V: Send + 'static> Table<K, V> {
             row.epoch = epoch;
             group.dirty.push(at.row);
         }
-        &mut row.value
+        row
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "half of the hash is enough to tell rows"
-    )]
     fn own_hash(&self, key: &K) -> u32 {
-        self.hasher.hash_one(key) as u32
+        own_hash(&self.hasher, key)
     }
 
     #[expect(
@@ -228,10 +231,15 @@ impl<K: Key, V: Send + 'static> Table<K, V> {
     fn row(&self, at: RowId) -> Option<&Row<K, V>> {
         self.groups[at.group as usize].as_ref()?.get(at.row)
     }
+}
 
-    fn row_mut(&mut self, at: RowId) -> Option<&mut Row<K, V>> {
-        self.groups[at.group as usize].as_mut()?.get_mut(at.row)
-    }
+/// A key's hash in the table.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "half of the hash is enough to tell rows"
+)]
+fn own_hash<K: Key>(hasher: &FixedState, key: &K) -> u32 {
+    hasher.hash_one(key) as u32
 }
 
 /// Spreads a 32-bit hash over the 64 bits that the index looks at, one to one.
@@ -271,7 +279,6 @@ impl<K: Key, V: Send + 'static> AnyTable<K> for Table<K, V> {
             epoch: self.epoch,
         };
         let row = group.add(new);
-        group.dirty.push(row);
         group
             .index
             .insert_unique(spread(own_hash), (row, own_hash), |(_, own)| spread(*own));
@@ -308,16 +315,13 @@ impl<K: Key, V: Send + 'static> AnyTable<K> for Table<K, V> {
     }
 
     fn timers(&mut self, at: RowId) -> &mut Timers {
-        &mut self
-            .row_mut(at)
-            .expect("rows that are held are live")
-            .timers
+        &mut self.change(at).timers
     }
 
     fn take_timer(&mut self, at: RowId, hash: u32, timer: Timer) -> Option<(K, u32)> {
-        let row = self
-            .row_mut(at)
+        self.row(at)
             .filter(|row| row.hash == hash && row.timers.holds(timer))?;
+        let row = self.change(at);
         row.timers.clear(timer.time, timer.tag);
         Some((row.key.clone(), row.hash))
     }
@@ -336,18 +340,14 @@ impl<K: Key, V: Send + 'static> AnyTable<K> for Table<K, V> {
         let row = group.pages[page][place]
             .take()
             .expect("it is there and empty");
-        let own_hash = {
-            #[expect(clippy::cast_possible_truncation, reason = "as in `own_hash`")]
-            let own_hash = self.hasher.hash_one(&row.key) as u32;
-            own_hash
-        };
+        let own_hash = own_hash(&self.hasher, &row.key);
         if let Ok(found) = group
             .index
             .find_entry(spread(own_hash), |(id, _)| *id == at.row)
         {
             let _vacant = found.remove();
         }
-        group.free.push(at.row);
+        group.free.push((at.row, row.epoch));
     }
 
     fn seal(&mut self) {
@@ -387,6 +387,34 @@ mod tests {
         *table.value(row) = Some(2);
         *table.value(row) = Some(3);
         assert_eq!(dirty(&table), 1);
+    }
+
+    #[test]
+    fn a_row_that_is_used_again_in_its_epoch_is_listed_once() {
+        let mut table = Table::<u64, u64>::new(1, 1);
+        for key in 0..5_u64 {
+            let row = table.find_or_insert(&key, 0);
+            *table.value(row) = Some(key);
+            *table.value(row) = None;
+            table.remove_if_empty(row);
+        }
+        assert_eq!(table.groups[0].as_ref().unwrap().dirty, [0]);
+        table.seal();
+        table.find_or_insert(&9, 0);
+        assert_eq!(table.groups[0].as_ref().unwrap().dirty, [0]);
+    }
+
+    #[test]
+    fn a_row_whose_timer_alone_is_set_or_taken_is_listed_as_changed() {
+        let mut table = Table::<u64, u64>::new(1, 1);
+        let row = table.find_or_insert(&7, 0);
+        let timer = Timer::event(crate::Timestamp::from_millis(1));
+        table.seal();
+        table.timers(row).set(timer);
+        assert_eq!(table.groups[0].as_ref().unwrap().dirty, [0]);
+        table.seal();
+        assert_eq!(table.take_timer(row, 0, timer), Some((7, 0)));
+        assert_eq!(table.groups[0].as_ref().unwrap().dirty, [0]);
     }
 
     #[test]

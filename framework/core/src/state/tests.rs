@@ -6,7 +6,7 @@ use super::*;
 use crate::Seed;
 
 fn state() -> NodeState<u64> {
-    NodeState::new(256, Seed::new(1).rng("state"))
+    NodeState::new(256, 1, Seed::new(1).rng("state"))
 }
 
 fn fire_all(state: &mut NodeState<u64>, limit: i64) -> Vec<(i64, u64, u32)> {
