@@ -4,11 +4,13 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicU64},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, PoisonError, atomic::AtomicU64},
 };
 
 use crate::{
     BoxError, ChunkLimits, Clock, Seed, Spawner, Subscription, Wiring,
+    chain::panic_text,
     graph::{EdgePlan, Exchange, Grouping, OpenStage, Plan, Port, StageId, StageOpening},
     node::{Opening, OperatorPlan},
     port::{Receiver, Sender, edge},
@@ -93,13 +95,14 @@ impl Blueprint {
     /// is told.
     pub fn open(mut self) -> Option<Task> {
         let clock = Arc::clone(&self.opening.source.clock);
-        let stage = {
-            let mut open = self
-                .open
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            open(&mut self.opening)
-        };
+        let opening = &mut self.opening;
+        // What a user's `open` does is a user's code: a panic must not go without a word.
+        let stage = catch_unwind(AssertUnwindSafe(|| {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open(opening)
+        }));
+        let stage = stage
+            .unwrap_or_else(|panic| Err(format!("it panicked: {}", panic_text(&*panic)).into()));
         let mut problems = std::mem::take(&mut self.opening.opening.problems);
         match stage {
             Ok(stage) if problems.is_empty() => {

@@ -236,6 +236,7 @@ impl Coordinator {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chain::Place;
     use crate::record::Origin;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -320,7 +321,7 @@ mod tests {
             offset: 3,
         };
         let failure = Failure {
-            operator: 0,
+            place: Place::Operator(0),
             origin,
             reason: "broken".into(),
         };

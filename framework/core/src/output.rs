@@ -4,7 +4,7 @@ use std::{any::Any, fmt, io, sync::Arc};
 
 use crate::{
     Data, Timestamp,
-    chain::{Control, Push, Run},
+    chain::{Control, Place, Push, Run},
     chunk::Chunk,
     key::{Key, murmur2, write_key},
     port::{Message, Sender},
@@ -214,9 +214,13 @@ impl<T: Data, K: Key, F> Rekey<T, K, F> {
 impl<T: Data, K: Key, Old: Key, F: Fn(&T) -> K + 'static> Push<T, Old> for Rekey<T, K, F> {
     #[inline]
     fn push(&mut self, value: T, _: &Old, head: &Head, run: &Run) {
+        let before = run.enter(Place::Key("key_by"));
         let key = (self.key)(&value);
         match hash_of(&key, &mut self.bytes) {
-            Ok(hash) => self.output.put(value, key, &Head { hash, ..*head }, run),
+            Ok(hash) => {
+                run.at_place(before);
+                self.output.put(value, key, &Head { hash, ..*head }, run);
+            }
             Err(error) => run.fail(head.origin, error.into()),
         }
     }

@@ -19,6 +19,7 @@ use levada_core::{
     Clock,
     assembly::SplitPlan,
     backend::{Backend, BackendError, Ticket},
+    chain::Place,
     coordinator::{Coordinator, Effect, Ending, Outcome},
     node::OperatorPlan,
     record::Origin,
@@ -225,10 +226,11 @@ impl Conductor {
                 reason: reason.into(),
             }),
             Outcome::Failed(failure) => {
-                let operator = self.operators.get(failure.operator as usize);
-                let operator = operator
-                    .map_or("source", |operator| &operator.name)
-                    .to_owned();
+                let operator = match failure.place {
+                    Place::Source => "source".to_owned(),
+                    Place::Operator(number) => self.operators[number as usize].name.clone(),
+                    Place::Key(method) => method.to_owned(),
+                };
                 let record = self.record(failure.origin);
                 Err(Error::Stage {
                     pipeline,

@@ -10,3 +10,6 @@ mod topics;
 
 /// What a pipeline says of itself while it runs and when it starts.
 mod telling;
+
+/// Whose code failed, and on which record.
+mod naming;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Chain, Control, Push, Run};
+use super::{Chain, Control, Place, Push, Run};
 use crate::{
     BoxError, Context, Emit, Fault, Operator, Timestamp,
     graph::StageOpening,
@@ -78,7 +78,7 @@ impl<T, K: Key, P: Push<T, K>> Emit<T> for Next<'_, P, K> {
 macro_rules! call {
     ($self:ident, $key:expr, $head:expr, $run:expr, |$cx:ident, $out:ident| $call:expr) => {{
         let (key, head, run): (&K, &Head, &Run) = ($key, $head, $run);
-        let before = run.enter($self.node.id);
+        let before = run.enter(Place::Operator($self.node.id));
         let Node { state, sides, .. } = &mut *$self.node;
         let mut $out = Next {
             line: &mut $self.next,
@@ -100,7 +100,7 @@ macro_rules! call {
         if let Err(fault) = result {
             $self.node.refuse(fault, head.origin, run);
         }
-        run.at_operator(before);
+        run.at_place(before);
     }};
 }
 
@@ -153,7 +153,7 @@ impl<O, P, K: Key> ApplyPush<O, P, K> {
             hash: 0,
             origin: Origin::TIMER,
         };
-        let before = run.enter(self.node.id);
+        let before = run.enter(Place::Operator(self.node.id));
         let mut out = Next {
             line: &mut self.next,
             key,
@@ -166,7 +166,7 @@ impl<O, P, K: Key> ApplyPush<O, P, K> {
         if let Err(fault) = result {
             self.node.refuse(fault, head.origin, run);
         }
-        run.at_operator(before);
+        run.at_place(before);
         self.finished = true;
         true
     }

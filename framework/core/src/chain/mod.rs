@@ -11,7 +11,7 @@ mod run;
 pub(crate) use self::run::panic_text;
 pub use self::{
     apply::{Applied, ApplyPush},
-    run::{Failure, Run},
+    run::{Failure, Place, Run},
 };
 use crate::{
     BoxError, Timestamp, graph::StageOpening, key::Key, port::Barrier, record::Head, stage::Stage,

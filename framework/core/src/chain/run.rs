@@ -7,11 +7,22 @@ use std::{
 
 use crate::{BoxError, Timestamp, port::Sender, record::Origin};
 
+/// Whose code is at work in a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The source's.
+    Source,
+    /// That of the operator or sink of this number within the pipeline.
+    Operator(u32),
+    /// The closure that gives a record its key, by the name of the method that took it.
+    Key(&'static str),
+}
+
 /// Why a stage cannot go on.
 #[derive(Debug)]
 pub struct Failure {
-    /// The operator's number within the pipeline.
-    pub operator: u32,
+    /// Whose code it was.
+    pub place: Place,
     /// The record that it was handling.
     pub origin: Origin,
     /// What it said.
@@ -26,8 +37,8 @@ pub struct Run {
     full: Cell<bool>,
     /// A node in the line has raised a watermark of its own.
     raised: Cell<bool>,
-    /// The operator and the record that it is at work on.
-    operator: Cell<u32>,
+    /// Whose code is at work, and on which record.
+    place: Cell<Place>,
     origin: Cell<Origin>,
     failure: RefCell<Option<Failure>>,
     /// Wakes the task that drives the stage.
@@ -40,7 +51,7 @@ impl Default for Run {
             now: Cell::new(Timestamp::MIN),
             full: Cell::new(false),
             raised: Cell::new(false),
-            operator: Cell::new(u32::MAX),
+            place: Cell::new(Place::Source),
             origin: Cell::new(Origin::TIMER),
             failure: RefCell::new(None),
             waker: RefCell::new(Waker::noop().clone()),
@@ -99,22 +110,25 @@ impl Run {
         self.origin.set(origin);
     }
 
-    pub(crate) fn at_operator(&self, operator: u32) {
-        self.operator.set(operator);
+    #[inline]
+    pub(crate) fn at_place(&self, place: Place) {
+        self.place.set(place);
     }
 
-    /// Goes into an operator; gives the one that it comes from, to go back to.
+    /// Goes to this place; gives the one that it comes from, to go back to.
     #[inline]
-    pub(crate) fn enter(&self, operator: u32) -> u32 {
-        self.operator.replace(operator)
+    pub(crate) fn enter(&self, place: Place) -> Place {
+        self.place.replace(place)
     }
 
     /// Stops the stage because user code panicked on the record at hand.
     pub(crate) fn panicked(&self, payload: &(dyn std::any::Any + Send)) {
-        self.fail(
-            self.origin.get(),
-            format!("panicked: {}", panic_text(payload)).into(),
-        );
+        self.fail_here(format!("panicked: {}", panic_text(payload)).into());
+    }
+
+    /// Stops the stage because of the record at hand.
+    pub(crate) fn fail_here(&self, reason: BoxError) {
+        self.fail(self.origin.get(), reason);
     }
 
     /// Stops the stage: the first failure counts.
@@ -122,7 +136,7 @@ impl Run {
         let mut failure = self.failure.borrow_mut();
         if failure.is_none() {
             *failure = Some(Failure {
-                operator: self.operator.get(),
+                place: self.place.get(),
                 origin,
                 reason,
             });

@@ -2,7 +2,12 @@
 
 use std::fmt;
 
-use crate::{BoxError, key::Key, output::hash_of};
+use crate::{
+    BoxError,
+    chain::{Place, Run},
+    key::Key,
+    output::hash_of,
+};
 
 /// Gives what was read the key that the stream is grouped by, with its hash.
 pub trait Keying<T, K>: Clone + Send + 'static {
@@ -11,7 +16,7 @@ pub trait Keying<T, K>: Clone + Send + 'static {
     /// # Errors
     ///
     /// When the record cannot have this key.
-    fn key(&mut self, value: &T, routed: Option<u32>) -> Result<(K, u32), BoxError>;
+    fn key(&mut self, value: &T, routed: Option<u32>, run: &Run) -> Result<(K, u32), BoxError>;
 }
 
 /// Leaves records without a key.
@@ -20,7 +25,7 @@ pub struct NoKey;
 
 impl<T> Keying<T, ()> for NoKey {
     #[inline]
-    fn key(&mut self, _: &T, _: Option<u32>) -> Result<((), u32), BoxError> {
+    fn key(&mut self, _: &T, _: Option<u32>, _: &Run) -> Result<((), u32), BoxError> {
         Ok(((), 0))
     }
 }
@@ -48,11 +53,15 @@ impl<F> RoutedKey<F> {
 }
 
 impl<T, K: Key, F: Fn(&T) -> K + Clone + Send + 'static> Keying<T, K> for RoutedKey<F> {
-    fn key(&mut self, value: &T, routed: Option<u32>) -> Result<(K, u32), BoxError> {
+    fn key(&mut self, value: &T, routed: Option<u32>, run: &Run) -> Result<(K, u32), BoxError> {
+        run.at_place(Place::Key("keyed"));
         let key = (self.key)(value);
         let hash = hash_of(&key, &mut self.bytes)?;
+        if routed == Some(hash) {
+            run.at_place(Place::Source);
+            return Ok((key, hash));
+        }
         match routed {
-            Some(routed) if routed == hash => Ok((key, hash)),
             Some(_) => Err(
                 "it was written under another key than `.keyed(..)` gives: correct the closure, \
                  or group anew with `.key_by(..)`"

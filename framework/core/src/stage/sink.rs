@@ -10,7 +10,7 @@ use std::{
 use super::{Positions, Stage, Work};
 use crate::{
     BoxError, Timestamp,
-    chain::Run,
+    chain::{Place, Run},
     chunk::{AnyChunk, Chunk, Cursor},
     key::Key,
     node::OperatorCounts,
@@ -56,6 +56,7 @@ impl<T: Send + 'static, K: Key, W: SinkWriter<T, K>> SinkStage<T, K, W> {
             if written == u64::from(budget) {
                 break Work::More;
             }
+            run.at(Origin::TIMER);
             if self.writer.poll_ready(cx)?.is_pending() {
                 break Work::Idle;
             }
@@ -88,8 +89,13 @@ impl<T: Send + 'static, K: Key, W: SinkWriter<T, K>> SinkStage<T, K, W> {
 
     fn fail(&self, error: BoxError, run: &Run) {
         self.counts.errors.fetch_add(1, Ordering::Relaxed);
-        run.at_operator(self.operator);
-        run.fail(Origin::TIMER, error);
+        run.fail_here(error);
+    }
+
+    /// What follows is the sink's, and of no record.
+    fn enter(&self, run: &Run) {
+        run.at_place(Place::Operator(self.operator));
+        run.at(Origin::TIMER);
     }
 }
 
@@ -113,7 +119,7 @@ impl<T: Send + 'static, K: Key, W: SinkWriter<T, K>> Stage for SinkStage<T, K, W
     }
 
     fn work(&mut self, run: &Run, budget: u32, cx: &mut Context<'_>) -> Work {
-        run.at_operator(self.operator);
+        self.enter(run);
         self.write(run, budget, cx).unwrap_or_else(|error| {
             self.fail(error, run);
             Work::Blocked
@@ -125,6 +131,7 @@ impl<T: Send + 'static, K: Key, W: SinkWriter<T, K>> Stage for SinkStage<T, K, W
     }
 
     fn flush(&mut self, run: &Run) {
+        self.enter(run);
         if let Err(error) = self.writer.flush() {
             self.fail(error, run);
         }

@@ -159,15 +159,16 @@ where
                         value,
                     } = incoming;
                     let origin = split.origin(offset);
-                    match self.keying.key(&value, routed) {
+                    run.at(origin);
+                    match self.keying.key(&value, routed, run) {
                         Ok((key, hash)) => {
-                            run.at(origin);
                             let head = Head { at, hash, origin };
                             self.line.push.push(value, &key, &head, run);
                         }
                         Err(error) => run.fail(origin, error),
                     }
                     split.next = Some(offset + 1);
+                    run.at(split.origin(offset + 1));
                     read += 1;
                 }
                 Poll::Ready(Ok(None)) => {

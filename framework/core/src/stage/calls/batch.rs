@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use futures::FutureExt as _;
 
 use super::{Call, Caller, InputState, Waiting};
-use crate::{Timestamp, record::Head};
+use crate::{Timestamp, chain::Run, record::Head};
 
 /// One call for many records: as many as have come when a slot is free.
 pub(crate) struct BatchCall<T, K, F> {
@@ -41,7 +41,7 @@ where
         self.held.push_back(record);
     }
 
-    fn start(&mut self, now: Timestamp, input: InputState) -> Option<Call<U, ()>> {
+    fn start(&mut self, now: Timestamp, input: InputState, run: &Run) -> Option<Call<U, ()>> {
         let due = self.deadline().is_some_and(|at| at <= now);
         if self.held.is_empty()
             || !(due || input == InputState::Ended || self.held.len() >= self.max)
@@ -63,6 +63,7 @@ where
             sequences.push(record.sequence);
         }
         let head = head.expect("a batch has a record");
+        run.at(head.origin);
         Some(Call {
             future: (self.call)(values).boxed_local(),
             key: (),

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque, hash_map};
 use futures::FutureExt as _;
 
 use super::{Call, CallOrder, Caller, InputState, Waiting};
-use crate::{Timestamp, key::Key};
+use crate::{Timestamp, chain::Run, key::Key};
 
 /// One call for each record.
 pub(crate) struct EachCall<T, K, F> {
@@ -53,7 +53,7 @@ where
         }
     }
 
-    fn start(&mut self, _: Timestamp, _: InputState) -> Option<Call<U, K>> {
+    fn start(&mut self, _: Timestamp, _: InputState, run: &Run) -> Option<Call<U, K>> {
         let Waiting {
             value,
             key,
@@ -61,6 +61,7 @@ where
             sequence,
             ..
         } = self.ready.pop_front()?;
+        run.at(head.origin);
         let future = (self.call)(value).boxed_local();
         Some(Call {
             future,

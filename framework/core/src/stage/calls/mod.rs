@@ -14,7 +14,7 @@ mod stage;
 use futures::future::LocalBoxFuture;
 
 pub(crate) use self::{batch::BatchCall, each::EachCall, stage::CallStage};
-use crate::{Timestamp, key::Key, record::Head};
+use crate::{Timestamp, chain::Run, key::Key, record::Head};
 
 /// In which order the results of async calls go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,9 +109,13 @@ pub(crate) trait Caller<T, K>: 'static {
     type OutKey: Key;
 
     fn wait(&mut self, record: Waiting<T, K>);
-    /// The next call, if one may start now.
-    fn start(&mut self, now: Timestamp, input: InputState)
-    -> Option<Call<Self::Out, Self::OutKey>>;
+    /// The next call, if one may start now; says which record it is at work on.
+    fn start(
+        &mut self,
+        now: Timestamp,
+        input: InputState,
+        run: &Run,
+    ) -> Option<Call<Self::Out, Self::OutKey>>;
     /// Learns that a call of this key is done.
     fn done(&mut self, key: &Self::OutKey);
     /// When a call may start that may not start now.

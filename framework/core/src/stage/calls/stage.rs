@@ -20,7 +20,7 @@ use futures::{
 use super::{CallOrder, Caller, Calls, InputState, Waiting};
 use crate::{
     Timestamp,
-    chain::{Control, Push, Run, panic_text},
+    chain::{Control, Place, Push, Run, panic_text},
     chunk::{AnyChunk, Chunk, Cursor},
     key::Key,
     node::OperatorCounts,
@@ -125,14 +125,15 @@ impl<T, K, C: Caller<T, K>> CallStage<T, K, C> {
         }
     }
 
-    fn start_calls(&mut self) {
+    fn start_calls(&mut self, run: &Run) {
+        run.at_place(Place::Operator(self.operator));
         let input = if self.open_edges == 0 {
             InputState::Ended
         } else {
             InputState::Open
         };
         while self.running.len() < self.max_in_flight {
-            let Some(call) = self.caller.start(self.now, input) else {
+            let Some(call) = self.caller.start(self.now, input, run) else {
                 break;
             };
             let of = Some((call.key, call.head, call.sequences));
@@ -152,7 +153,7 @@ impl<T, K, C: Caller<T, K>> CallStage<T, K, C> {
             Ok(value) => value,
             Err(panic) => {
                 self.counts.errors.fetch_add(1, Ordering::Relaxed);
-                run.at_operator(self.operator);
+                run.at_place(Place::Operator(self.operator));
                 run.fail(
                     head.origin,
                     format!("panicked: {}", panic_text(&*panic)).into(),
@@ -285,7 +286,7 @@ where
     fn work(&mut self, run: &Run, budget: u32, cx: &mut Context<'_>) -> Work {
         self.now = run.now();
         for _ in 0..budget {
-            self.start_calls();
+            self.start_calls(run);
             self.emit_in_order(run);
             if !run.has_room() || !self.advance(run) {
                 return Work::Blocked;
