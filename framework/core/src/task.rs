@@ -262,7 +262,7 @@ impl Task {
         if self.run.has_room() {
             Turn::Again
         } else {
-            self.sleep()
+            Turn::Sleep(None)
         }
     }
 
@@ -363,9 +363,14 @@ impl Task {
         self.sleep()
     }
 
+    /// Sleeps until a wake, or until a timer is due; without room no timer fires, so then only until
+    /// there is room.
     fn sleep(&mut self) -> Turn {
+        if !self.run.has_room() {
+            return self.wait_for_room();
+        }
         let deadline = self.stage.deadline();
-        if deadline.is_some_and(|at| at <= self.run.now()) && self.run.has_room() {
+        if deadline.is_some_and(|at| at <= self.run.now()) {
             return Turn::Again;
         }
         Turn::Sleep(deadline)
