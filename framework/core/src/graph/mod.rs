@@ -154,6 +154,14 @@ impl Graph {
                 "two operators are named `{name}`: give each its own name"
             )),
             Some(operator) => {
+                // One that has this name by itself makes way, so that metrics tell the two apart.
+                let holder = drawing
+                    .operators
+                    .iter()
+                    .position(|other| other.name == name);
+                if let Some(holder) = holder.filter(|holder| *holder != operator as usize) {
+                    drawing.operators[holder].name = drawing.free_name(name);
+                }
                 let plan = &mut drawing.operators[operator as usize];
                 name.clone_into(&mut plan.name);
                 plan.named = true;
@@ -165,7 +173,7 @@ impl Graph {
         self.inner.borrow_mut().problem(what);
     }
 
-    /// What the operators are called and have counted, to show and to test.
+    /// True if the operator has declared this side output.
     pub(crate) fn has_side(&self, operator: u32, side: &SidePlan) -> bool {
         self.inner.borrow().sides.contains(&(operator, *side))
     }

@@ -96,6 +96,10 @@ impl<T: Data, C: Chain<(), Out = T>> Stream<T, C> {
     /// Reads event time from each record; no record is expected more than `max_lateness` behind
     /// the latest of its split.
     ///
+    /// It belongs directly behind the source. Behind an exchange or [`boxed`](Self::boxed) the
+    /// records of all splits come mixed and count as one split: the one that is ahead then raises
+    /// the watermark for those that are behind.
+    ///
     /// # Examples
     ///
     /// ```
