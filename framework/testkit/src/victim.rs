@@ -27,7 +27,7 @@ const LINES: usize = 1 << 16;
 /// use levada_testkit::{Heard, Victim};
 /// use std::{process::Command, time::Duration};
 ///
-/// let script = "printf 'acknowledged 1\nacknowledged 2\n'; sleep 600";
+/// let script = "printf 'acknowledged 1\nacknowledged 2\n'; exec sleep 600";
 /// let victim = Victim::start(Command::new("sh").args(["-c", script]))?;
 /// let heard = victim.listen(Duration::from_secs(60));
 /// assert_eq!(heard, Heard::Line("acknowledged 1".to_owned()));
@@ -59,7 +59,8 @@ impl Victim {
     /// When it cannot be started, or there is no thread to listen to it.
     pub fn start(command: &mut Command) -> io::Result<Self> {
         let mut child = command.stdout(Stdio::piped()).spawn()?;
-        let output = child.stdout.take().expect("it was just asked for");
+        let output = child.stdout.take();
+        let output = output.ok_or_else(|| io::Error::other("it has no standard output"))?;
         let (sender, lines) = sync_channel(LINES);
         let read = async move {
             // The last line may be cut short by the kill, and then holds no promise.

@@ -74,37 +74,43 @@ impl<T, K: Key, P: Push<T, K>> Emit<T> for Next<'_, P, K> {
     }
 }
 
-/// Calls an operator in its context, and settles afterwards.
-macro_rules! call {
-    ($self:ident, $key:expr, $head:expr, $run:expr, |$cx:ident, $out:ident| $call:expr) => {{
-        let (key, head, run): (&K, &Head, &Run) = ($key, $head, $run);
-        let before = run.enter(Place::Operator($self.node.id));
-        let Node { state, sides, .. } = &mut *$self.node;
-        let mut $out = Next {
-            line: &mut $self.next,
+impl<O, P, K: Key> ApplyPush<O, P, K> {
+    /// Calls the operator in its context, and settles afterwards.
+    #[inline]
+    fn call(
+        &mut self,
+        key: &K,
+        head: &Head,
+        run: &Run,
+        call: impl FnOnce(&mut O, &mut Context<'_, K>, &mut Next<'_, P, K>) -> Result<(), Fault>,
+    ) {
+        let Node {
+            id, state, sides, ..
+        } = &mut *self.node;
+        let before = run.enter(Place::Operator(*id));
+        let mut out = Next {
+            line: &mut self.next,
             key,
             head,
             run,
             count: 0,
         };
-        let $cx = &mut Context {
+        let cx = &mut Context {
             key,
             head,
             run,
             state,
             sides,
         };
-        let result: Result<(), Fault> = $call;
-        $self.node.counts.records_out += $out.count;
-        $self.node.state.settle();
+        let result = call(&mut self.operator, cx, &mut out);
+        self.node.counts.records_out += out.count;
+        self.node.state.settle();
         if let Err(fault) = result {
-            $self.node.refuse(fault, head.origin, run);
+            self.node.refuse(fault, head.origin, run);
         }
         run.at_place(before);
-    }};
-}
+    }
 
-impl<O, P, K: Key> ApplyPush<O, P, K> {
     /// Fires the timers that are due, one by one; false if it ran out of room.
     fn fire<T: 'static>(&mut self, time: Time, limit: Timestamp, run: &Run) -> bool
     where
@@ -128,8 +134,8 @@ impl<O, P, K: Key> ApplyPush<O, P, K> {
                 origin: Origin::TIMER,
             };
             run.at(Origin::TIMER);
-            call!(self, &fired.key, &head, run, |cx, out| {
-                self.operator.timer(fired.timer, cx, &mut out)
+            self.call(&fired.key, &head, run, |operator, cx, out| {
+                operator.timer(fired.timer, cx, out)
             });
         }
         true
@@ -141,32 +147,18 @@ impl<O, P, K: Key> ApplyPush<O, P, K> {
         O: Operator<T, K>,
         P: Push<O::Out, K>,
     {
-        let Some(key) = self.node.no_key.as_ref().filter(|_| !self.finished) else {
+        let Some(key) = self.node.no_key.clone().filter(|_| !self.finished) else {
             return true;
         };
         if !run.has_room() {
             return false;
         }
-        let at = self.node.state.watermark;
         let head = Head {
-            at,
+            at: self.node.state.watermark,
             hash: 0,
             origin: Origin::TIMER,
         };
-        let before = run.enter(Place::Operator(self.node.id));
-        let mut out = Next {
-            line: &mut self.next,
-            key,
-            head: &head,
-            run,
-            count: 0,
-        };
-        let result = self.operator.finish(&mut out);
-        self.node.counts.records_out += out.count;
-        if let Err(fault) = result {
-            self.node.refuse(fault, head.origin, run);
-        }
-        run.at_place(before);
+        self.call(&key, &head, run, |operator, _, out| operator.finish(out));
         self.finished = true;
         true
     }
@@ -182,9 +174,9 @@ where
     #[inline]
     fn push(&mut self, value: T, key: &K, head: &Head, run: &Run) {
         self.node.counts.records_in += 1;
-        call!(self, key, head, run, |cx, out| self
-            .operator
-            .record(value, cx, &mut out));
+        self.call(key, head, run, |operator, cx, out| {
+            operator.record(value, cx, out)
+        });
     }
 
     fn control(&mut self, control: Control, run: &Run) -> bool {
