@@ -18,7 +18,8 @@ fn says(draw: impl FnOnce(&Pipeline)) -> String {
     let levada = Levada::builder().arbiters(2).in_memory();
     let pipeline = levada.pipeline("p");
     draw(&pipeline);
-    pipeline.run().unwrap_err().to_string()
+    let error = pipeline.run().expect_err("it cannot run through");
+    error.to_string()
 }
 
 fn no_seven(n: u64) -> u64 {
