@@ -7,6 +7,25 @@ use levada_core::{Context, Data, Dataflow, Emit, Fault, Open, Operator, Side, St
 use serde::{Deserialize, Serialize};
 
 /// A record that was given up on, with the reason.
+///
+/// # Examples
+///
+/// ```
+/// use levada_engine::Pipeline;
+/// use levada_operators::prelude::*;
+///
+/// let pipeline = Pipeline::new("numbers");
+/// let letters = Collected::new();
+/// let (numbers, malformed) =
+///     pipeline.source(iter(["two".to_owned()])).try_map(|text| text.parse::<u32>());
+/// numbers.sink(discard());
+/// malformed.sink(collect(&letters));
+/// pipeline.run()?;
+/// let letter = letters.take().remove(0);
+/// assert_eq!((letter.value.as_str(), letter.attempts), ("two", 1));
+/// assert_eq!((letter.operator.as_str(), &letter.error[..7]), ("try_map", "invalid"));
+/// # Ok::<(), levada_engine::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter<T> {
     /// The record as it came in.

@@ -1,6 +1,42 @@
 //! From a plan to tasks: how many copies, which edges, who reads which split.
 //!
 //! Nothing runs yet: a [`Blueprint`] opens its task on whatever thread it is taken to.
+//!
+//! It is the engine's; a program meets it when it drives tasks by a loop of its own.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use levada::{
+//!     ChunkLimits, SystemClock, Threads,
+//!     core::{
+//!         assembly::{Settings, assemble},
+//!         graph::{Graph, StateNames},
+//!     },
+//!     prelude::*,
+//! };
+//!
+//! let graph = Graph::new("parities");
+//! Stream::from_source(&graph, "source", iter(0..4_u32)).key_by(|n| n % 2).sink(discard());
+//! let settings = Settings {
+//!     pipeline: "parities".into(),
+//!     parallelism: 2,
+//!     window: 256 << 10,
+//!     limits: ChunkLimits::default(),
+//!     clock: Arc::new(SystemClock::new()),
+//!     spawner: Arc::new(Threads),
+//!     seed: Seed::new(1),
+//!     incarnation: 1,
+//! };
+//! let assembly = assemble(&graph.plan(StateNames::Optional)?, &settings)?;
+//! let tasks: Vec<_> = assembly.tasks.iter().map(|task| format!("{task:?}")).collect();
+//! // One split, so one copy reads.
+//! assert_eq!(tasks, ["source/0", "key_by/0", "key_by/1", "discard/0", "discard/1"]);
+//! assert_eq!((assembly.sources, assembly.splits[0].name.as_str()), (vec![0], "iter"));
+//! # Ok::<(), levada::BoxError>(())
+//! ```
 
 use std::{
     fmt,

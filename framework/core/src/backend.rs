@@ -10,6 +10,49 @@
 //!    changes its record. Offsets may have gaps.
 //! 3. A sealed partition takes no more, and its end is final.
 //! 4. A group's position is what it last committed, and nothing else moves it.
+//!
+//! # Examples
+//!
+//! By hand, as a source and a sink of topics use it:
+//!
+//! ```
+//! use std::{ops::ControlFlow, sync::Arc};
+//!
+//! use futures::executor::block_on;
+//! use levada_core::{
+//!     SystemClock, Timestamp,
+//!     backend::{Backend, BackendError, Batch, NewRecord, TopicSpec},
+//! };
+//! use levada::engine::backend::MemoryBackend;
+//!
+//! let backend = MemoryBackend::new(Arc::new(SystemClock::new()));
+//! let spec = TopicSpec { partitions: 1, codec: "raw/1".to_owned() };
+//! let orders = backend.create_topic("orders", &spec)?;
+//! let partition = orders.partition(0);
+//!
+//! let mut batch = Batch::default();
+//! let header: (&str, &[u8]) = ("row", b"17");
+//! let (key, event_time) = (Some(&b"536365"[..]), Timestamp::MIN);
+//! batch.push(NewRecord { key, value: b"lantern", event_time, headers: &[header] });
+//! let first = block_on(partition.append(batch))?;
+//!
+//! let fetched = block_on(partition.fetch(first, 1 << 20))?;
+//! let mut seen = Vec::new();
+//! fetched.batches[0].each_from(first, &mut |record| {
+//!     seen.push((record.value.to_vec(), record.headers.get("row").map(<[u8]>::to_vec)));
+//!     ControlFlow::Continue(())
+//! });
+//! assert_eq!(seen, [(b"lantern".to_vec(), Some(b"17".to_vec()))]);
+//!
+//! block_on(backend.commit("shipping", vec![("orders".to_owned(), 0, fetched.next)]))?;
+//! assert_eq!(backend.positions("shipping", "orders")?.get(&0), Some(&fetched.next));
+//!
+//! block_on(orders.seal())?;
+//! assert!(partition.ends().sealed);
+//! let refused = block_on(partition.append(Batch::default()));
+//! assert!(matches!(refused, Err(BackendError::Sealed { .. })));
+//! # Ok::<(), BackendError>(())
+//! ```
 
 use std::{
     collections::BTreeMap,

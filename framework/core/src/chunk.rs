@@ -8,10 +8,13 @@ use crate::{
 };
 
 /// A chunk whose types only its stage knows.
+///
+/// It is the engine's: see [`port`](crate::port) for how chunks travel.
 pub type AnyChunk = Box<dyn Any + Send>;
 
 /// Records in columns. At most 16 bytes a record are added to value and key: 4 of them for the hash
-/// of the key and 8 for the event time, both left out where they are not used, and 4 for the origin.
+/// of the key and 8 for the event time, both left out where they are not used, and 4 for the
+/// origin.
 #[derive(Debug)]
 pub(crate) struct Chunk<T, K> {
     values: VecDeque<T>,

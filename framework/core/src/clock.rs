@@ -8,6 +8,56 @@ use std::{
 use crate::Timestamp;
 
 /// Tells the time. Everything that needs it takes one, so that a test owns it.
+///
+/// # Examples
+///
+/// Time as a test wants it (`levada-testkit` has a clock that moves):
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use levada::{Clock, Context, Emit, Operator, prelude::*};
+///
+/// const NOON: Timestamp = Timestamp::from_millis(12 * 60 * 60 * 1000);
+///
+/// #[derive(Debug)]
+/// struct Noon;
+///
+/// impl Clock for Noon {
+///     fn now(&self) -> Timestamp {
+///         NOON
+///     }
+///
+///     fn elapsed(&self) -> Duration {
+///         Duration::ZERO
+///     }
+/// }
+///
+/// #[derive(Clone)]
+/// struct Stamping;
+///
+/// impl<T: 'static, K: Key> Operator<T, K> for Stamping {
+///     type Out = (T, Timestamp);
+///
+///     fn record(
+///         &mut self,
+///         value: T,
+///         cx: &mut Context<'_, K>,
+///         out: &mut impl Emit<(T, Timestamp)>,
+///     ) -> Result<(), Fault> {
+///         out.emit((value, cx.now()));
+///         Ok(())
+///     }
+/// }
+///
+/// let levada = Levada::builder().clock(Noon).in_memory();
+/// let pipeline = levada.pipeline("stamped");
+/// let stamped = Collected::new();
+/// pipeline.source(iter([1])).apply("stamp", Stamping).sink(collect(&stamped));
+/// pipeline.run()?;
+/// assert_eq!(stamped.take(), [(1, NOON)]);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The wall clock, which people set: for stamping records, never for measuring.
     fn now(&self) -> Timestamp;

@@ -8,6 +8,44 @@ use crate::{BoxError, Data};
 ///
 /// A topic's metadata names its codec, so that a reader with another one is refused instead of
 /// handed nonsense.
+///
+/// # Examples
+///
+/// Numbers as decimal text:
+///
+/// ```
+/// use levada::{BoxError, Codec, prelude::*};
+///
+/// #[derive(Debug)]
+/// struct Decimal;
+///
+/// impl Codec<u64> for Decimal {
+///     fn name(&self) -> &'static str {
+///         "decimal/1"
+///     }
+///
+///     fn encode(&self, value: &u64, out: &mut Vec<u8>) -> Result<(), BoxError> {
+///         out.extend_from_slice(value.to_string().as_bytes());
+///         Ok(())
+///     }
+///
+///     fn decode(&self, bytes: &[u8]) -> Result<u64, BoxError> {
+///         Ok(std::str::from_utf8(bytes)?.parse()?)
+///     }
+/// }
+///
+/// assert!(Decimal.decode(b"many").is_err());
+///
+/// let levada = Levada::in_memory();
+/// let numbers = levada.topic::<u64>("numbers").codec(Decimal).create()?;
+/// let (writing, reading) = (levada.pipeline("writing"), levada.pipeline("reading"));
+/// let read = Collected::new();
+/// writing.source(iter([7, 8])).sink(to_topic(&numbers).sealing());
+/// reading.source(topic(&numbers)).sink(collect(&read));
+/// levada.run([writing, reading])?;
+/// assert_eq!(read.take_sorted(), [7, 8]);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Codec<T>: fmt::Debug + Send + Sync + 'static {
     /// What the topic's metadata calls this codec, with its version, as in `msgpack/1`.
     fn name(&self) -> &'static str;
@@ -66,6 +104,17 @@ impl<T: Data> Codec<T> for MessagePack {
 }
 
 /// JSON: readable by everything, larger and slower than [`MessagePack`].
+///
+/// # Examples
+///
+/// ```
+/// use levada_core::{Codec, Json};
+///
+/// let mut bytes = Vec::new();
+/// Json.encode(&("tea".to_owned(), 3_u32), &mut bytes)?;
+/// assert_eq!(bytes, br#"["tea",3]"#);
+/// # Ok::<(), levada_core::BoxError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json;
 
@@ -84,6 +133,17 @@ impl<T: Data> Codec<T> for Json {
 }
 
 /// Bytes as they are, for `Vec<u8>`.
+///
+/// # Examples
+///
+/// ```
+/// use levada_core::{Codec, Raw};
+///
+/// let mut bytes = b"before ".to_vec();
+/// Raw::default().encode(&b"after".to_vec(), &mut bytes)?;
+/// assert_eq!(bytes, b"before after");
+/// # Ok::<(), levada_core::BoxError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Raw(PhantomData<()>);
 

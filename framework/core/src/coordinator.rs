@@ -3,6 +3,44 @@
 //! A plain machine. It has at most one checkpoint under way. A task that has ended counts as having
 //! passed every later barrier, with the positions that it ended with. A checkpoint is complete when
 //! all have passed: then everything below its positions is done, or held by a task that said so.
+//!
+//! The engine's conductor feeds it with what tasks report, and does what it answers.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use levada_core::{
+//!     coordinator::{Coordinator, Effect, Ending, Outcome},
+//!     stage::Positions,
+//!     task::Report,
+//! };
+//!
+//! /// Everything of split 0 below this offset was read and is done.
+//! fn at(offset: u64) -> Positions {
+//!     let mut positions = Positions::default();
+//!     positions.read(0, offset);
+//!     positions
+//! }
+//!
+//! let second = Duration::from_secs(1);
+//! let mut coordinator = Coordinator::new(2, second);
+//! assert!(coordinator.look(second, 0).is_none(), "nothing was read");
+//!
+//! // 10 records were read: it cuts the stream, and waits until both tasks were passed.
+//! let Some(Effect::Inject(cut)) = coordinator.look(second * 2, 10) else { panic!("no cut") };
+//! assert!(coordinator.hear(0, Report::Passed(cut, at(10))).is_empty());
+//! let effects = coordinator.hear(1, Report::Passed(cut, Positions::default()));
+//! assert!(matches!(&effects[..], [Effect::Completed(positions)] if *positions == at(10)));
+//!
+//! // A stop is a last cut. A task that has ended counts as having passed it.
+//! let Some(Effect::Inject(last)) = coordinator.end(Ending::Stop) else { panic!("no cut") };
+//! assert!(last.last);
+//! coordinator.hear(0, Report::Passed(last, at(12)));
+//! let effects = coordinator.hear(1, Report::Ended(Positions::default()));
+//! assert!(matches!(&effects[..], [Effect::Completed(_), Effect::Done(Outcome::Stopped)]));
+//! ```
 
 use std::time::Duration;
 

@@ -16,6 +16,8 @@ use crate::{
 };
 
 /// Event time after a chain.
+///
+/// See [`Stream::event_time`](crate::Stream::event_time).
 #[derive(Clone)]
 pub struct Timed<C, F> {
     pub(crate) chain: C,
@@ -65,6 +67,8 @@ where
 }
 
 /// Event time in its place in a line.
+///
+/// See [`Stream::event_time`](crate::Stream::event_time).
 pub struct TimedPush<F, P> {
     time: F,
     max_lateness: Duration,

@@ -13,6 +13,10 @@
 //! | [`chain`], [`stage`] | fused lines of operators, and the machines that drive them |
 //! | [`port`] | edges between stages: bounded queues with credit |
 //! | [`Clock`], [`Spawner`], [`Seed`], [`Codec`] | the seams |
+//!
+//! Public for the engine alone are [`assembly`], [`chain`], [`coordinator`], [`graph`], [`node`],
+//! [`port`], [`stage`] and [`task`]: a program that composes operators needs none of them. Each has
+//! an example of how its piece works.
 
 pub mod assembly;
 pub mod backend;
@@ -65,4 +69,19 @@ pub use self::{
 };
 
 /// Any error, boxed: what user code may return.
+///
+/// # Examples
+///
+/// ```
+/// use levada_core::BoxError;
+///
+/// fn quantity(text: &str) -> Result<u32, BoxError> {
+///     match text.parse()? {
+///         0 => Err("nothing was ordered".into()),
+///         quantity => Ok(quantity),
+///     }
+/// }
+/// assert_eq!(quantity("3").ok(), Some(3));
+/// assert_eq!(quantity("0").unwrap_err().to_string(), "nothing was ordered");
+/// ```
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

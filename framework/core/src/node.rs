@@ -1,4 +1,29 @@
 //! A node: an operator's place in a running stage, with its state, side outputs and counts.
+//!
+//! Programs see the counts; the rest is the engine's.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::sync::{Arc, atomic::Ordering};
+//!
+//! use levada::prelude::*;
+//!
+//! let pipeline = Pipeline::new("numbers");
+//! let (numbers, others) = pipeline
+//!     .source(iter(["1", "two", "3"].map(str::to_owned)))
+//!     .try_map(|text| text.parse::<u32>());
+//! numbers.named("parse").sink(discard());
+//! others.sink(discard());
+//! let running = pipeline.start()?;
+//! let progress = Arc::clone(running.progress());
+//! running.wait()?;
+//! let parse = &progress.operators()[0];
+//! assert!(parse.named && parse.name == "parse");
+//! assert_eq!(parse.counts.records_in.load(Ordering::Relaxed), 3);
+//! assert_eq!(parse.counts.records_out.load(Ordering::Relaxed), 2);
+//! # Ok::<(), Error>(())
+//! ```
 
 use std::{
     any::{Any, TypeId},

@@ -27,14 +27,14 @@ use crate::{
 /// A running count per key:
 ///
 /// ```
-/// use levada_core::{BoxError, Context, Data, Emit, Fault, Open, Operator, Value, key::Key};
+/// use levada::{BoxError, Context, Emit, Open, Operator, Value, prelude::*};
 ///
 /// #[derive(Clone)]
-/// struct Count {
+/// struct Counting {
 ///     n: Value<u64>,
 /// }
 ///
-/// impl<T: Data, K: Key> Operator<T, K> for Count {
+/// impl<T: Data, K: Key> Operator<T, K> for Counting {
 ///     type Out = (K, u64);
 ///
 ///     fn open(&mut self, open: &mut Open<'_>) -> Result<(), BoxError> {
@@ -55,6 +55,14 @@ use crate::{
 ///         Ok(())
 ///     }
 /// }
+///
+/// let pipeline = Pipeline::new("letters");
+/// let counts = Collected::new();
+/// let letters = pipeline.source(iter("aab".chars())).key_by(|letter| *letter);
+/// letters.apply("count", Counting { n: Value::new("n") }).sink(collect(&counts));
+/// pipeline.run()?;
+/// assert_eq!(counts.take_sorted(), [('a', 1), ('a', 2), ('b', 1)]);
+/// # Ok::<(), Error>(())
 /// ```
 pub trait Operator<In, K: Key = ()>: Clone + Send + 'static {
     /// What comes out.
@@ -112,6 +120,32 @@ pub trait Operator<In, K: Key = ()>: Clone + Send + 'static {
 }
 
 /// Takes what an operator puts out.
+///
+/// # Examples
+///
+/// What an operator does apart from its context can be tried without a pipeline:
+///
+/// ```
+/// use levada_core::Emit;
+///
+/// /// Puts out the two halves of a number.
+/// fn halve(n: u32, out: &mut impl Emit<u32>) {
+///     out.emit(n / 2);
+///     out.emit(n - n / 2);
+/// }
+///
+/// struct Gathered(Vec<u32>);
+///
+/// impl Emit<u32> for Gathered {
+///     fn emit(&mut self, value: u32) {
+///         self.0.push(value);
+///     }
+/// }
+///
+/// let mut out = Gathered(Vec::new());
+/// halve(7, &mut out);
+/// assert_eq!(out.0, [3, 4]);
+/// ```
 pub trait Emit<T> {
     /// Passes one value on.
     fn emit(&mut self, value: T);
@@ -149,14 +183,130 @@ macro_rules! handles {
 
 handles! {
     /// A handle to one value per key. Holds nothing itself.
+    ///
+    /// See [`Operator`], which counts in one, and [`Context::entry`].
     Value,
     /// A handle to a list per key (one list per copy on a stream without keys).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada::{BoxError, Context, Emit, List, Open, Operator, prelude::*};
+    ///
+    /// /// Puts records out in pairs.
+    /// #[derive(Clone)]
+    /// struct Pairs(List<char>);
+    ///
+    /// impl<K: Key> Operator<char, K> for Pairs {
+    ///     type Out = String;
+    ///
+    ///     fn open(&mut self, open: &mut Open<'_>) -> Result<(), BoxError> {
+    ///         open.list(&mut self.0);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn record(
+    ///         &mut self,
+    ///         letter: char,
+    ///         cx: &mut Context<'_, K>,
+    ///         out: &mut impl Emit<String>,
+    ///     ) -> Result<(), Fault> {
+    ///         if cx.push(&self.0, letter) == 2 {
+    ///             out.emit(cx.take(&self.0).into_iter().collect());
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let pipeline = Pipeline::new("pairs");
+    /// let pairs = Collected::new();
+    /// let letters = pipeline.source(iter("abcde".chars()));
+    /// letters.apply("pairs", Pairs(List::new("held"))).sink(collect(&pairs));
+    /// pipeline.run()?;
+    /// assert_eq!(pairs.take(), ["ab", "cd"]);
+    /// # Ok::<(), Error>(())
+    /// ```
     List,
     /// A handle to a second output.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada::{BoxError, Context, Emit, Open, Operator, Side, prelude::*};
+    ///
+    /// /// Lets numbers through up to a limit; what is larger goes to the second output.
+    /// #[derive(Clone)]
+    /// struct Limit(u32, Side<u32>);
+    ///
+    /// impl<K: Key> Operator<u32, K> for Limit {
+    ///     type Out = u32;
+    ///
+    ///     fn open(&mut self, open: &mut Open<'_>) -> Result<(), BoxError> {
+    ///         open.side(&mut self.1);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn record(
+    ///         &mut self,
+    ///         n: u32,
+    ///         cx: &mut Context<'_, K>,
+    ///         out: &mut impl Emit<u32>,
+    ///     ) -> Result<(), Fault> {
+    ///         if n > self.0 { cx.side(&self.1, n) } else { out.emit(n) }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let large = Side::new("large");
+    /// let pipeline = Pipeline::new("limited");
+    /// let (within, beyond) = (Collected::new(), Collected::new());
+    /// let numbers = pipeline.source(iter([3, 12, 7])).apply("limit", Limit(10, large.clone()));
+    /// numbers.side(&large).sink(collect(&beyond));
+    /// numbers.sink(collect(&within));
+    /// pipeline.run()?;
+    /// assert_eq!((within.take(), beyond.take()), (vec![3, 7], vec![12]));
+    /// # Ok::<(), Error>(())
+    /// ```
     Side,
 }
 
 /// What an operator declares before its first record.
+///
+/// # Examples
+///
+/// What cannot be is said when the pipeline is built:
+///
+/// ```
+/// use levada::{BoxError, Context, Emit, Open, Operator, Value, prelude::*};
+///
+/// #[derive(Clone)]
+/// struct First(Value<u32>);
+///
+/// impl<K: Key> Operator<u32, K> for First {
+///     type Out = u32;
+///
+///     fn open(&mut self, open: &mut Open<'_>) -> Result<(), BoxError> {
+///         open.value(&mut self.0);
+///         Ok(())
+///     }
+///
+///     fn record(
+///         &mut self,
+///         n: u32,
+///         cx: &mut Context<'_, K>,
+///         out: &mut impl Emit<u32>,
+///     ) -> Result<(), Fault> {
+///         out.emit(*cx.entry(&self.0).get_or_insert(n));
+///         Ok(())
+///     }
+/// }
+///
+/// let pipeline = Pipeline::new("numbers");
+/// let plain = pipeline.source(iter([1_u32, 2]));
+/// plain.apply("first", First(Value::new("seen"))).sink(discard());
+/// let refused = pipeline.run().expect_err("there are no keys").to_string();
+/// assert!(refused.contains("state `seen` is one value per key"), "{refused}");
+/// ```
 #[derive(Debug)]
 pub struct Open<'a> {
     name: &'a str,
@@ -204,6 +354,8 @@ impl<'a> Open<'a> {
 
     /// Declares that it sets timers, for an operator that keeps no other state. A timer is state:
     /// one that is waiting when the pipeline stops must not be forgotten.
+    ///
+    /// See [`Timer`].
     pub fn timers(&mut self) {
         self.state("timers");
     }
@@ -228,6 +380,54 @@ impl<'a> Open<'a> {
 /// What an operator may see and do while it handles a record or a timer.
 ///
 /// It sees its own state of the current key, and nothing of other operators. It does no I/O.
+///
+/// # Examples
+///
+/// How long after the one before it each record of a key happened:
+///
+/// ```
+/// use levada::{BoxError, Context, Emit, Open, Operator, Value, prelude::*};
+/// use std::time::Duration;
+///
+/// #[derive(Clone)]
+/// struct Gaps {
+///     last: Value<Timestamp>,
+/// }
+///
+/// impl<T: Data, K: Key> Operator<T, K> for Gaps {
+///     type Out = (K, Duration);
+///
+///     fn open(&mut self, open: &mut Open<'_>) -> Result<(), BoxError> {
+///         open.value(&mut self.last);
+///         Ok(())
+///     }
+///
+///     fn record(
+///         &mut self,
+///         _: T,
+///         cx: &mut Context<'_, K>,
+///         out: &mut impl Emit<(K, Duration)>,
+///     ) -> Result<(), Fault> {
+///         let at = cx.event_time();
+///         if let Some(before) = cx.entry(&self.last).replace(at) {
+///             out.emit((cx.key().clone(), at.since(before)));
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let pipeline = Pipeline::new("visits");
+/// let gaps = Collected::new();
+/// pipeline
+///     .source(iter([("ann".to_owned(), 0), ("bob".to_owned(), 10), ("ann".to_owned(), 30)]))
+///     .event_time(Duration::ZERO, |(_, second)| Timestamp::from_millis(second * 1000))
+///     .key_by(|(name, _)| name.clone())
+///     .apply("gaps", Gaps { last: Value::new("last") })
+///     .sink(collect(&gaps));
+/// pipeline.run()?;
+/// assert_eq!(gaps.take(), [("ann".to_owned(), Duration::from_secs(30))]);
+/// # Ok::<(), Error>(())
+/// ```
 pub struct Context<'a, K: Key = ()> {
     pub(crate) key: &'a K,
     pub(crate) head: &'a Head,
@@ -268,6 +468,40 @@ impl<'a, K: Key> Context<'a, K> {
     }
 
     /// A random number that a run with the same seed repeats.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada::{Context, Emit, Operator, Seed, prelude::*};
+    ///
+    /// #[derive(Clone)]
+    /// struct Dice;
+    ///
+    /// impl<T: 'static, K: Key> Operator<T, K> for Dice {
+    ///     type Out = u64;
+    ///
+    ///     fn record(
+    ///         &mut self,
+    ///         _: T,
+    ///         cx: &mut Context<'_, K>,
+    ///         out: &mut impl Emit<u64>,
+    ///     ) -> Result<(), Fault> {
+    ///         out.emit(1 + cx.random() % 6);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let throws = |seed| -> Result<Vec<u64>, Error> {
+    ///     let levada = Levada::builder().seed(Seed::new(seed)).in_memory();
+    ///     let (pipeline, thrown) = (levada.pipeline("throws"), Collected::new());
+    ///     pipeline.source(iter(0..20_u32)).apply("dice", Dice).sink(collect(&thrown));
+    ///     pipeline.run()?;
+    ///     Ok(thrown.take())
+    /// };
+    /// assert_eq!(throws(7)?, throws(7)?);
+    /// assert_ne!(throws(7)?, throws(8)?);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn random(&mut self) -> u64 {
         self.state.rng.next_u64()
     }
@@ -275,6 +509,8 @@ impl<'a, K: Key> Context<'a, K> {
     /// The value of the current key: one lookup that reads, changes and marks for capture.
     ///
     /// Setting it to `None` removes it.
+    ///
+    /// See [`Context`], which remembers the time of the last record of each key.
     ///
     /// # Panics
     ///
@@ -291,6 +527,8 @@ impl<'a, K: Key> Context<'a, K> {
 
     /// Appends to the list of the current key and says how long it is now.
     ///
+    /// See [`List`].
+    ///
     /// # Panics
     ///
     /// If the handle was not declared in [`Operator::open`].
@@ -301,6 +539,8 @@ impl<'a, K: Key> Context<'a, K> {
     }
 
     /// Takes the list of the current key, leaving none.
+    ///
+    /// See [`List`].
     ///
     /// # Panics
     ///
@@ -322,6 +562,8 @@ impl<'a, K: Key> Context<'a, K> {
     ///
     /// The record that raises the watermark is handled before the timers that it makes due.
     ///
+    /// See [`Timer`].
+    ///
     /// # Panics
     ///
     /// If no state was declared in [`Operator::open`]: see [`Open::timers`].
@@ -335,6 +577,8 @@ impl<'a, K: Key> Context<'a, K> {
     }
 
     /// Passes a value to a second output.
+    ///
+    /// See [`Side`].
     ///
     /// # Panics
     ///

@@ -12,6 +12,23 @@ use crate::{
 };
 
 /// How large a chunk may grow before it leaves.
+///
+/// # Examples
+///
+/// ```
+/// use levada::{ChunkLimits, prelude::*};
+///
+/// let counted = |records| -> Result<Vec<(u64, u64)>, Error> {
+///     let limits = ChunkLimits { records, ..ChunkLimits::default() };
+///     let levada = Levada::builder().chunk_limits(limits).in_memory();
+///     let (pipeline, counts) = (levada.pipeline("counts"), Collected::new());
+///     pipeline.source(iter(0..1000_u64)).key_by(|n| n % 3).count().sink(collect(&counts));
+///     pipeline.run()?;
+///     Ok(counts.take_sorted())
+/// };
+/// assert_eq!(counted(1)?, counted(1024)?);
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkLimits {
     /// Records. Default: 1,024.
@@ -36,6 +53,8 @@ const MIN_WEIGHT: i64 = 64;
 const SAMPLE_EVERY: u32 = 256;
 
 /// The edges that one output of one copy sends to.
+///
+/// It is the engine's: see [`port`](crate::port) for the edges.
 pub struct Wiring {
     /// By receiver.
     pub senders: Vec<Sender>,

@@ -1,4 +1,41 @@
 //! What travels with a record: when it happened, where its key belongs, where it came from.
+//!
+//! # Examples
+//!
+//! A sink is told with each record:
+//!
+//! ```
+//! use std::sync::{Arc, Mutex};
+//!
+//! use levada::{BoxError, Sink, SinkContext, SinkWriter, prelude::*, record::Head};
+//!
+//! #[derive(Clone, Default)]
+//! struct Origins(Arc<Mutex<Vec<String>>>);
+//!
+//! impl Sink<char> for Origins {
+//!     type Writer = Self;
+//!
+//!     fn open(&self, _: &SinkContext) -> Result<Self, BoxError> {
+//!         Ok(self.clone())
+//!     }
+//! }
+//!
+//! impl SinkWriter<char> for Origins {
+//!     fn write(&mut self, letter: char, _: &(), head: &Head) -> Result<(), BoxError> {
+//!         assert_eq!(head.at, Timestamp::MIN, "the stream has no event time");
+//!         self.0.lock().unwrap().push(format!("`{letter}` is {}", head.origin));
+//!         Ok(())
+//!     }
+//! }
+//!
+//! let origins = Origins::default();
+//! let pipeline = Pipeline::new("letters");
+//! pipeline.source(iter("ab".chars())).sink(origins.clone());
+//! pipeline.run()?;
+//! let origins = origins.0.lock().unwrap();
+//! assert_eq!(*origins, ["`a` is record 0 of split 0", "`b` is record 1 of split 0"]);
+//! # Ok::<(), Error>(())
+//! ```
 
 use std::fmt;
 

@@ -14,6 +14,8 @@ use crate::{
 };
 
 /// What a sink is given to open a copy with.
+///
+/// See [`Sink`].
 #[derive(Clone)]
 pub struct SinkContext {
     /// This copy, counted from 0.
@@ -37,6 +39,8 @@ impl fmt::Debug for SinkContext {
 }
 
 /// Which copy of a sink a record goes to.
+///
+/// See [`Sink`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkLayout {
     /// Each copy of the stage before it has a copy of the sink to itself.
@@ -48,6 +52,46 @@ pub enum SinkLayout {
 }
 
 /// Where records leave: a factory of writers, one for each copy.
+///
+/// # Examples
+///
+/// The largest number that has come, over all copies:
+///
+/// ```
+/// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+///
+/// use levada::{BoxError, Sink, SinkContext, SinkLayout, SinkWriter, prelude::*, record::Head};
+///
+/// #[derive(Clone, Default)]
+/// struct Largest(Arc<AtomicU64>);
+///
+/// impl<K: Key> Sink<u64, K> for Largest {
+///     type Writer = Self;
+///
+///     fn layout(&self) -> SinkLayout {
+///         SinkLayout::Single
+///     }
+///
+///     fn open(&self, cx: &SinkContext) -> Result<Self, BoxError> {
+///         assert_eq!((cx.copy, cx.copies), (0, 1));
+///         Ok(self.clone())
+///     }
+/// }
+///
+/// impl<K: Key> SinkWriter<u64, K> for Largest {
+///     fn write(&mut self, n: u64, _: &K, _: &Head) -> Result<(), BoxError> {
+///         self.0.fetch_max(n, Ordering::Relaxed);
+///         Ok(())
+///     }
+/// }
+///
+/// let largest = Largest::default();
+/// let pipeline = Pipeline::new("largest");
+/// pipeline.source(iter([3, 20, 7])).key_by(|n| *n).sink(largest.clone());
+/// pipeline.run()?;
+/// assert_eq!(largest.0.load(Ordering::Relaxed), 20);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Sink<T, K: Key = ()>: Send + 'static {
     /// What writes.
     type Writer: SinkWriter<T, K>;
@@ -78,6 +122,53 @@ pub trait Sink<T, K: Key = ()>: Send + 'static {
 }
 
 /// Writes what one copy of a sink takes. Polled on an arbiter's thread: it never blocks.
+///
+/// # Examples
+///
+/// What was taken is gathered here, and in the store when [`poll_synced`](Self::poll_synced) has
+/// said so:
+///
+/// ```
+/// use std::{sync::{Arc, Mutex}, task::{Context, Poll}};
+///
+/// use levada::{BoxError, Sink, SinkContext, SinkWriter, prelude::*, record::Head};
+///
+/// type Synced = Arc<Mutex<Vec<u64>>>;
+///
+/// struct Store(Synced);
+///
+/// impl Sink<u64> for Store {
+///     type Writer = Writing;
+///
+///     fn open(&self, _: &SinkContext) -> Result<Writing, BoxError> {
+///         Ok(Writing { gathered: Vec::new(), synced: Arc::clone(&self.0) })
+///     }
+/// }
+///
+/// struct Writing {
+///     gathered: Vec<u64>,
+///     synced: Synced,
+/// }
+///
+/// impl SinkWriter<u64> for Writing {
+///     fn write(&mut self, n: u64, _: &(), _: &Head) -> Result<(), BoxError> {
+///         self.gathered.push(n);
+///         Ok(())
+///     }
+///
+///     fn poll_synced(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+///         self.synced.lock().unwrap().append(&mut self.gathered);
+///         Poll::Ready(Ok(()))
+///     }
+/// }
+///
+/// let synced = Synced::default();
+/// let pipeline = Pipeline::new("storing");
+/// pipeline.source(iter([1, 2, 3])).sink(Store(Arc::clone(&synced)));
+/// pipeline.run()?;
+/// assert_eq!(*synced.lock().unwrap(), [1, 2, 3]);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait SinkWriter<T, K: Key = ()>: 'static {
     /// True in `Ready` when it can take a record; else it has arranged for a wake.
     ///

@@ -5,6 +5,8 @@ use std::{fmt, sync::Arc, task};
 use crate::{BoxError, Clock, Data, Spawner, Timestamp};
 
 /// What a source is given to open its splits with.
+///
+/// See [`Subscription`].
 #[derive(Clone)]
 pub struct SourceContext {
     /// The pipeline's name: the group that a topic is read under, unless another is named.
@@ -103,6 +105,33 @@ pub trait Source: Send + 'static {
 }
 
 /// A group's reading of a topic.
+///
+/// # Examples
+///
+/// What the source of a topic says of itself:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use levada::{
+///     Source, SourceContext, SystemClock, Threads, core::Begin, prelude::*, source::topic,
+/// };
+///
+/// let levada = Levada::in_memory();
+/// let orders = levada.topic::<String>("orders").create()?;
+/// let cx = SourceContext {
+///     pipeline: "shipping".into(),
+///     clock: Arc::new(SystemClock::new()),
+///     spawner: Arc::new(Threads),
+///     resume: true,
+/// };
+/// let reading = topic(&orders).subscription(&cx).expect("it reads a topic");
+/// assert_eq!((reading.group.as_str(), reading.begin), ("shipping", Begin::Committed));
+/// let again = topic(&orders).from_start().subscription(&cx).expect("it reads a topic");
+/// assert_eq!(again.begin, Begin::Start);
+/// assert!(iter([1]).subscription(&cx).is_none());
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     /// The topic.
@@ -118,6 +147,8 @@ pub struct Subscription {
 }
 
 /// Where a group's reading of a topic begins.
+///
+/// See [`Subscription`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
     /// Where the group has committed that it stands.
@@ -130,6 +161,8 @@ pub enum Begin {
 ///
 /// It is asked for a record only when there is room for what comes of it, and what it gives is
 /// handled before it is asked again. So what was given is all that was read.
+///
+/// See [`Source`].
 pub trait SplitReader<T>: 'static {
     /// The next record, or none when the split has ended for good.
     ///
@@ -164,6 +197,17 @@ impl<T: 'static, R: SplitReader<T> + ?Sized> SplitReader<T> for Box<R> {
 }
 
 /// A record on its way into a pipeline.
+///
+/// # Examples
+///
+/// ```
+/// use levada_core::{Incoming, Timestamp};
+///
+/// let read = Incoming::new(17, "tea");
+/// assert_eq!((read.at, read.routed), (Timestamp::MIN, None));
+/// let stamped = Incoming { at: Timestamp::from_millis(1_000), ..read };
+/// assert_eq!((stamped.offset, stamped.value), (17, "tea"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Incoming<T> {
     /// Its place in its split: offsets rise from record to record.

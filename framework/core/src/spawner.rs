@@ -9,6 +9,33 @@ use futures::{executor::block_on, future::BoxFuture};
 /// The work is a future that is polled to its end. In production each gets a thread of its own
 /// ([`Threads`]); a simulator polls it among its other tasks, so that a seed decides every
 /// interleaving.
+///
+/// # Examples
+///
+/// Work for which somebody else has a thread:
+///
+/// ```
+/// use std::{io, sync::{Arc, Mutex}};
+///
+/// use futures::{executor::block_on, future::BoxFuture};
+/// use levada_core::Spawner;
+///
+/// #[derive(Clone, Debug, Default)]
+/// struct Later(Arc<Mutex<Vec<String>>>);
+///
+/// impl Spawner for Later {
+///     fn spawn(&self, name: &str, work: BoxFuture<'static, ()>) -> io::Result<()> {
+///         self.0.lock().unwrap().push(name.to_owned());
+///         block_on(work);
+///         Ok(())
+///     }
+/// }
+///
+/// let spawner = Later::default();
+/// spawner.spawn("reader", Box::pin(async {}))?;
+/// assert_eq!(*spawner.0.lock().unwrap(), ["reader"]);
+/// # Ok::<(), io::Error>(())
+/// ```
 pub trait Spawner: fmt::Debug + Send + Sync + 'static {
     /// Starts `work` under `name`.
     ///

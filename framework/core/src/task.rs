@@ -8,6 +8,32 @@
 //!    barrier has come on all. Nothing is stashed; what waits there waits under its credit.
 //! 4. Wakers are registered before the last look, so that nothing is missed: on every input, on
 //!    outputs without room, and on the command port.
+//!
+//! It is the engine's, whose actors give it its turns.
+//!
+//! # Examples
+//!
+//! A task does nothing by itself. A loop drives it as well as an actor does:
+//!
+//! ```
+//! use std::task::{Context, Waker};
+//!
+//! use levada::{core::{assembly::Blueprint, task::{Task, Turn}}, prelude::*};
+//!
+//! let pipeline = Pipeline::new("squares");
+//! let squares = Collected::new();
+//! pipeline.source(iter(1..=3_u32)).map(|n| n * n).sink(collect(&squares));
+//!
+//! let blueprints = pipeline.prepare()?.tasks;
+//! let mut tasks: Vec<Task> = blueprints.into_iter().filter_map(Blueprint::open).collect();
+//! assert_eq!(tasks.len(), 2, "the source with `map`, and the sink");
+//! let cx = &mut Context::from_waker(Waker::noop());
+//! while !tasks.is_empty() {
+//!     tasks.retain_mut(|task| task.turn(cx) != Turn::Done);
+//! }
+//! assert_eq!(squares.take(), [1, 4, 9]);
+//! # Ok::<(), Error>(())
+//! ```
 
 use std::{
     collections::VecDeque,
@@ -363,8 +389,8 @@ impl Task {
         self.sleep()
     }
 
-    /// Sleeps until a wake, or until a timer is due; without room no timer fires, so then only until
-    /// there is room.
+    /// Sleeps until a wake, or until a timer is due; without room no timer fires, so then only
+    /// until there is room.
     fn sleep(&mut self) -> Turn {
         if !self.run.has_room() {
             return self.wait_for_room();

@@ -8,6 +8,23 @@ use crate::{
 };
 
 /// A topic whose records hold a `T`. Cheap to clone.
+///
+/// # Examples
+///
+/// ```
+/// use levada::prelude::*;
+///
+/// let levada = Levada::in_memory();
+/// let words = levada.topic::<String>("words").partitions(1).create()?;
+/// assert_eq!((words.name(), words.partitions()), ("words", 1));
+///
+/// let filling = levada.pipeline("filling");
+/// filling.source(iter(["to", "be"].map(str::to_owned))).sink(to_topic(&words).sealing());
+/// filling.run()?;
+/// assert!(words.is_sealed());
+/// assert_eq!(words.raw().partition(0).ends().visible, 2);
+/// # Ok::<(), Error>(())
+/// ```
 pub struct Topic<T> {
     backend: Arc<dyn Backend>,
     raw: Arc<dyn backend::Topic>,
@@ -58,6 +75,25 @@ impl<T> Topic<T> {
     /// # Errors
     ///
     /// When the backend cannot tell.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada::prelude::*;
+    ///
+    /// let levada = Levada::in_memory();
+    /// let words = levada.topic::<String>("words").partitions(1).create()?;
+    /// let filling = levada.pipeline("filling");
+    /// filling.source(iter(["to", "be"].map(str::to_owned))).sink(to_topic(&words).sealing());
+    /// filling.run()?;
+    /// assert_eq!(words.committed("reading", 0)?, None);
+    ///
+    /// let reading = levada.pipeline("reading");
+    /// reading.source(topic(&words)).sink(discard());
+    /// reading.run()?;
+    /// assert_eq!(words.committed("reading", 0)?, Some(2));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn committed(&self, group: &str, partition: u32) -> Result<Option<u64>, BackendError> {
         let positions = self.backend.positions(group, self.raw.name())?;
         Ok(positions.get(&partition).copied())
@@ -70,6 +106,17 @@ impl<T> Topic<T> {
 }
 
 /// How a topic is opened, and created if it is not there.
+///
+/// # Examples
+///
+/// ```
+/// use levada::{Json, prelude::*};
+///
+/// let levada = Levada::in_memory();
+/// let words = levada.topic::<String>("words").partitions(2).codec(Json).create()?;
+/// assert_eq!(words.codec().name(), "json/1");
+/// # Ok::<(), Error>(())
+/// ```
 #[must_use = "nothing happens until it is opened"]
 pub struct TopicBuilder<T> {
     backend: Arc<dyn Backend>,
@@ -106,6 +153,8 @@ impl<T: Data> TopicBuilder<T> {
     }
 
     /// How values become bytes. Default: [`MessagePack`].
+    ///
+    /// See [`Codec`] for one of one's own.
     pub fn codec(self, codec: impl Codec<T>) -> Self {
         Self {
             codec: Arc::new(codec),
@@ -118,6 +167,19 @@ impl<T: Data> TopicBuilder<T> {
     /// # Errors
     ///
     /// When the name is not allowed, or the topic is there with other partitions or another codec.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada::prelude::*;
+    ///
+    /// let levada = Levada::in_memory();
+    /// assert_eq!(levada.topic::<String>("words").create()?.partitions(), 8);
+    /// let refused = levada.topic::<String>("words").partitions(3).create().map(drop);
+    /// let said = refused.expect_err("it has 8").to_string();
+    /// assert!(said.starts_with("topic `words` has 8 partitions, not 3 partitions"), "{said}");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn create(self) -> Result<Topic<T>, BackendError> {
         let there = match self.backend.topic(&self.name) {
             Ok(topic) => Some(topic.spec().partitions),
@@ -142,6 +204,20 @@ impl<T: Data> TopicBuilder<T> {
     /// # Errors
     ///
     /// When it is not there, or was made with other partitions or another codec.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada::{Json, prelude::*};
+    ///
+    /// let levada = Levada::in_memory();
+    /// assert!(levada.topic::<String>("words").open().is_err(), "nobody made it");
+    /// levada.topic::<String>("words").create()?;
+    /// let refused = levada.topic::<String>("words").codec(Json).open().map(drop);
+    /// let said = refused.expect_err("it is MessagePack").to_string();
+    /// assert!(said.starts_with("topic `words` has codec msgpack/1, not codec json/1"), "{said}");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn open(self) -> Result<Topic<T>, BackendError> {
         let topic = self.backend.topic(&self.name)?;
         let is = topic.spec();

@@ -29,6 +29,28 @@ pub(crate) struct Seams {
 }
 
 /// Seams and limits of a [`Levada`]; a program that needs none of them never sees this.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use levada::{ChunkLimits, Seed, prelude::*};
+///
+/// let levada = Levada::builder()
+///     .seed(Seed::new(7))
+///     .arbiters(2)
+///     .edge_window(64 << 10)
+///     .chunk_limits(ChunkLimits { records: 64, bytes: 8 << 10 })
+///     .checkpoint_interval(Duration::from_secs(1))
+///     .in_memory();
+/// let pipeline = levada.pipeline("squares");
+/// let squares = Collected::new();
+/// pipeline.source(iter(1..=3_u32)).map(|n| n * n).sink(collect(&squares));
+/// pipeline.run()?;
+/// assert_eq!(squares.take(), [1, 4, 9]);
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing happens until it is opened"]
 pub struct Builder {
@@ -59,18 +81,24 @@ const DEFAULT_INTERVAL: Duration = Duration::from_millis(200);
 
 impl Builder {
     /// Tells the time. Default: the machine's clocks.
+    ///
+    /// See [`Clock`].
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.seams.clock = Arc::new(clock);
         self
     }
 
     /// Runs work that blocks. Default: a thread for each.
+    ///
+    /// See [`Spawner`].
     pub fn spawner(mut self, spawner: impl Spawner) -> Self {
         self.seams.spawner = Arc::new(spawner);
         self
     }
 
     /// Decides every random choice. Default: another one in each run.
+    ///
+    /// See [`Context::random`](levada_core::Context::random).
     pub fn seed(mut self, seed: Seed) -> Self {
         self.seams.seed = seed;
         self
@@ -78,6 +106,21 @@ impl Builder {
 
     /// How many threads run actors, and how many copies a stage has at most. Default: as many as
     /// there are cores.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada::prelude::*;
+    ///
+    /// let levada = Levada::builder().arbiters(3).in_memory();
+    /// let pipeline = levada.pipeline("parities");
+    /// pipeline.source(iter(0..10_u32)).key_by(|n| n % 2).sink(discard());
+    /// let tasks = pipeline.prepare()?.tasks;
+    /// let copies = |stage| tasks.iter().filter(|task| task.stage == stage).count();
+    /// assert_eq!(copies("source"), 1); // An iterator is one split, for one copy to read.
+    /// assert_eq!(copies("key_by"), 3);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn arbiters(mut self, arbiters: usize) -> Self {
         self.seams.arbiters = arbiters.max(1);
         self
@@ -90,12 +133,34 @@ impl Builder {
     }
 
     /// How large chunks grow. What comes out does not depend on it.
+    ///
+    /// See [`ChunkLimits`].
     pub fn chunk_limits(mut self, limits: ChunkLimits) -> Self {
         self.seams.limits = limits;
         self
     }
 
     /// How often positions are taken while records flow. Default: 200 ms.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use levada::prelude::*;
+    ///
+    /// let levada = Levada::builder().checkpoint_interval(Duration::from_hours(1)).in_memory();
+    /// let words = levada.topic::<String>("words").partitions(1).create()?;
+    /// let filling = levada.pipeline("filling");
+    /// filling.source(iter(["to", "be"].map(str::to_owned))).sink(to_topic(&words).sealing());
+    /// filling.run()?;
+    ///
+    /// let reading = levada.pipeline("reading");
+    /// reading.source(topic(&words)).sink(discard());
+    /// reading.run()?;
+    /// assert_eq!(words.committed("reading", 0)?, Some(2), "the end is committed in any case");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn checkpoint_interval(mut self, interval: Duration) -> Self {
         self.seams.checkpoint_interval = interval;
         self
@@ -127,6 +192,24 @@ impl Builder {
     }
 
     /// Topics in a backend of your own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use levada_core::SystemClock;
+    /// use levada_engine::{Levada, backend::MemoryBackend};
+    ///
+    /// let backend = Arc::new(MemoryBackend::new(Arc::new(SystemClock::new())));
+    /// let first = Levada::builder().on(backend.clone());
+    /// first.topic::<String>("words").partitions(2).create()?;
+    /// drop(first);
+    ///
+    /// let second = Levada::builder().on(backend);
+    /// assert_eq!(second.topic::<String>("words").open()?.partitions(), 2);
+    /// # Ok::<(), levada_engine::Error>(())
+    /// ```
     pub fn on(self, backend: Arc<dyn Backend>) -> Levada {
         Levada::with(backend, self.seams)
     }

@@ -80,6 +80,8 @@ impl Baton {
 }
 
 /// Does what the coordinator of a pipeline decides.
+///
+/// See [`Prepared`](crate::Prepared).
 pub struct Conductor {
     pub(crate) pipeline: Arc<str>,
     pub(crate) coordinator: Coordinator,
@@ -113,6 +115,8 @@ impl fmt::Debug for Conductor {
 }
 
 /// What came of a conductor's turn.
+///
+/// See [`Prepared`](crate::Prepared).
 #[derive(Debug)]
 pub enum Conducted {
     /// Nothing to do before a wake, or before this much has elapsed on the clock.

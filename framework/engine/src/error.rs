@@ -7,6 +7,28 @@ use levada_core::{BoxError, backend::BackendError, graph::BuildError};
 /// Why a pipeline did not start, or did not come to its end.
 ///
 /// Its `Debug` form is its sentence too, since that is what a `main` that returns it prints.
+///
+/// # Examples
+///
+/// Its sentence says where to look and what to do:
+///
+/// ```
+/// use levada::prelude::*;
+///
+/// let levada = Levada::in_memory();
+/// let unknown = levada.topic::<String>("orders").open().map(drop).map_err(Error::from);
+/// let said = unknown.expect_err("nobody made it").to_string();
+/// assert_eq!(said, "there is no topic `orders`: create it first, or check the name");
+///
+/// let pipeline = levada.pipeline("orders");
+/// pipeline.source(iter([1, 0])).map(|n: u32| 6 / n).sink(discard());
+/// match pipeline.run() {
+///     Err(Error::Stage { operator, record, .. }) => {
+///         assert_eq!((operator.as_str(), record.as_str()), ("map", "iter@1"));
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// ```
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -101,6 +101,24 @@ impl Levada {
     ///
     /// When another process has it open, or what it holds is damaged: the sentence says which, and
     /// what to do.
+    ///
+    /// # Examples
+    ///
+    /// What a topic holds is there again at the next start:
+    ///
+    /// ```
+    /// use levada_engine::Levada;
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let levada = Levada::open(folder.path())?;
+    /// let orders = levada.topic::<String>("orders").partitions(4).create()?;
+    /// assert!(Levada::open(folder.path()).is_err(), "it is in use");
+    /// drop((levada, orders));
+    ///
+    /// let levada = Levada::open(folder.path())?;
+    /// assert_eq!(levada.topic::<String>("orders").open()?.partitions(), 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::builder().open(path)
     }
@@ -133,6 +151,20 @@ impl Levada {
 
     /// A topic of this name, to be created or opened. Its records are of one type throughout a
     /// program: while it is open with another it is refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_engine::Levada;
+    ///
+    /// let levada = Levada::in_memory();
+    /// let words = levada.topic::<String>("words").create()?;
+    /// assert_eq!(words.partitions(), 8);
+    ///
+    /// let refused = levada.topic::<u64>("words").create();
+    /// assert!(refused.is_err(), "it holds text");
+    /// # Ok::<(), levada_engine::Error>(())
+    /// ```
     pub fn topic<T: Data>(&self, name: &str) -> TopicBuilder<T> {
         let (backend, open) = (&self.shared.backend, &self.shared.open);
         let backend = TypedBackend::of::<T>(Arc::clone(backend), Arc::clone(open));
@@ -140,6 +172,24 @@ impl Levada {
     }
 
     /// Begins a pipeline. Its name is the group that it reads topics under.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada::prelude::*;
+    ///
+    /// let levada = Levada::in_memory();
+    /// let words = levada.topic::<String>("words").partitions(1).create()?;
+    /// let filling = levada.pipeline("filling");
+    /// filling.source(iter(["to", "be"].map(str::to_owned))).sink(to_topic(&words).sealing());
+    /// filling.run()?;
+    ///
+    /// let reading = levada.pipeline("reading");
+    /// reading.source(topic(&words)).sink(discard());
+    /// reading.run()?;
+    /// assert_eq!(words.committed("reading", 0)?, Some(2));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn pipeline(&self, name: &str) -> Pipeline {
         Pipeline::on(self.clone(), name)
     }
@@ -150,6 +200,25 @@ impl Levada {
     /// # Errors
     ///
     /// As for these two.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada::{Ended, prelude::*};
+    ///
+    /// let levada = Levada::in_memory();
+    /// let words = levada.topic::<String>("words").create()?;
+    /// let writing = levada.pipeline("writing");
+    /// writing.source(iter(["to", "be"].map(str::to_owned))).sink(to_topic(&words).sealing());
+    ///
+    /// let reading = levada.pipeline("reading");
+    /// let read = Collected::new();
+    /// reading.source(topic(&words)).sink(collect(&read));
+    ///
+    /// assert_eq!(levada.run([writing, reading])?, Ended::Finished);
+    /// assert_eq!(read.take_sorted(), ["be", "to"]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn run(&self, pipelines: impl IntoIterator<Item = Pipeline>) -> Result<Ended, Error> {
         self.wait(self.start(pipelines)?)
     }
@@ -160,6 +229,21 @@ impl Levada {
     ///
     /// When one of them cannot be started, or two have one name. Those that were started before it
     /// are stopped in order.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada::prelude::*;
+    ///
+    /// let levada = Levada::in_memory();
+    /// let pipelines = ["shipping", "shipping"].map(|name| {
+    ///     let pipeline = levada.pipeline(name);
+    ///     pipeline.source(iter([1, 2])).sink(discard());
+    ///     pipeline
+    /// });
+    /// let refused = levada.start(pipelines).expect_err("they would read as one group");
+    /// assert!(matches!(refused, Error::SameName { name } if name == "shipping"));
+    /// ```
     pub fn start(
         &self,
         pipelines: impl IntoIterator<Item = Pipeline>,
@@ -230,6 +314,19 @@ impl Levada {
     }
 
     /// The backend, to use its topics by hand.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_engine::Levada;
+    ///
+    /// let levada = Levada::in_memory();
+    /// levada.topic::<String>("words").partitions(2).create()?;
+    /// let words = levada.backend().topic("words")?;
+    /// assert_eq!(words.spec().codec, "msgpack/1");
+    /// assert_eq!(words.partition(1).ends().visible, 0);
+    /// # Ok::<(), levada_engine::Error>(())
+    /// ```
     pub fn backend(&self) -> &Arc<dyn Backend> {
         &self.shared.backend
     }

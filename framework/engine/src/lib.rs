@@ -11,6 +11,28 @@
 //! | [`progress`] | lag, and what metrics are told |
 //! | `typed` | one type of record per topic |
 //! | [`backend`] | the embedded log, and topics in memory |
+//!
+//! # Examples
+//!
+//! ```
+//! use levada::{Ended, prelude::*};
+//!
+//! let levada = Levada::builder().arbiters(2).in_memory();
+//! let orders = levada.topic::<String>("orders").create()?;
+//!
+//! let feed = levada.pipeline("feed");
+//! let names = ["tea", "jam", "tea"].map(str::to_owned);
+//! feed.source(iter(names)).key_by(|name| name.clone()).sink(to_topic(&orders).sealing());
+//!
+//! let totals = levada.pipeline("totals");
+//! let counts = Collected::new();
+//! let by_name = totals.source(topic(&orders)).keyed(|name| name.clone());
+//! by_name.count().at_end().sink(collect(&counts));
+//!
+//! assert_eq!(levada.run([feed, totals])?, Ended::Finished);
+//! assert_eq!(counts.take_sorted(), [("jam".to_owned(), 1), ("tea".to_owned(), 2)]);
+//! # Ok::<(), Error>(())
+//! ```
 
 mod actor;
 pub mod backend;

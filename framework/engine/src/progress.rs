@@ -22,6 +22,9 @@ use levada_core::{
 use metrics::{counter, gauge};
 
 /// How far one pipeline has come: to look at while it runs, and after its end.
+///
+/// See [`Running::progress`](crate::Running::progress) for what operators have counted, and
+/// [`Lag`] for how far behind groups are.
 #[derive(Debug)]
 pub struct Progress {
     pipeline: Arc<str>,
@@ -44,6 +47,37 @@ struct Reading {
 }
 
 /// How far a group is behind in one partition.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use futures::executor::block_on;
+/// use levada::prelude::*;
+///
+/// let levada = Levada::in_memory();
+/// let orders = levada.topic::<String>("orders").partitions(1).create()?;
+/// let filling = levada.pipeline("filling");
+/// filling.source(iter(["tea", "jam"].map(str::to_owned))).sink(to_topic(&orders).sealing());
+/// filling.run()?;
+///
+/// let shipping = levada.pipeline("shipping");
+/// shipping.source(topic(&orders)).sink(discard());
+/// let running = shipping.start()?;
+/// let progress = Arc::clone(running.progress());
+/// running.wait()?;
+/// let lag = &block_on(progress.lag())[0];
+/// assert_eq!((lag.group.as_str(), lag.partition), ("shipping", 0));
+/// assert_eq!((lag.position, lag.records, lag.seconds), (2, 0, 0.0));
+///
+/// let late = levada.pipeline("late");
+/// late.source(topic(&orders)).sink(discard());
+/// let prepared = late.prepare()?; // Nothing moves yet.
+/// let lag = &block_on(prepared.running.lag())[0];
+/// assert_eq!((lag.position, lag.ends.visible, lag.records), (0, 2, 2));
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lag {
     /// The topic.

@@ -10,6 +10,28 @@ use std::{
 ///
 /// One failure can concern many callers (a failed sync fails every waiting append), so an error is
 /// cheap to clone.
+///
+/// # Examples
+///
+/// Its sentence names the thing and the fix:
+///
+/// ```
+/// use levada_log::{Batch, Error, Log, Record};
+///
+/// let folder = tempfile::tempdir()?;
+/// let log = Log::open(folder.path())?;
+/// let said = Log::open(folder.path()).map(drop).expect_err("it is open").to_string();
+/// assert!(said.ends_with("stop it or choose another folder"), "{said}");
+///
+/// let refused = Batch::new().push(&Record { key: Some(&[0; 1 << 20]), ..Record::of(b"") });
+/// match refused.expect_err("no key is so long") {
+///     Error::TooLarge { what, size, limit } => {
+///         assert_eq!((what, size, limit), ("key size", 1 << 20, 64 << 10));
+///     }
+///     other => panic!("{other}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -219,6 +241,22 @@ impl Error {
 }
 
 /// What the log's calls return.
+///
+/// # Examples
+///
+/// ```
+/// use levada_log::{Batch, Record, Result};
+///
+/// fn batch_of(values: &[&str]) -> Result<Batch> {
+///     let mut batch = Batch::new();
+///     for value in values {
+///         batch.push(&Record::of(value.as_bytes()))?;
+///     }
+///     Ok(batch)
+/// }
+/// assert_eq!(batch_of(&["tea", "jam"])?.len(), 2);
+/// # Ok::<(), levada_log::Error>(())
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why something could not be written, by what follows from it.

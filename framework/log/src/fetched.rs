@@ -46,6 +46,29 @@ impl Fetched {
 }
 
 /// One batch of the log: a slice of a buffer that may be shared with others.
+///
+/// # Examples
+///
+/// A value that is kept longer than its record, without a copy:
+///
+/// ```
+/// use levada_log::{Batch, Log, Record, TopicOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let log = Log::open(folder.path())?;
+/// let orders = log.create_topic("orders", TopicOptions::new()).wait()?.partition(0)?;
+/// let mut batch = Batch::new();
+/// batch.push(&Record::of(b"white"))?;
+/// batch.push(&Record::of(b"lantern"))?;
+/// orders.append(batch).wait()?;
+///
+/// let batch = orders.fetch(1, 1 << 20).wait()?.batches.remove(0);
+/// assert_eq!((batch.base_offset(), batch.end_offset(), batch.count()), (0, 2, 2));
+/// let kept: Vec<_> = batch.records().map(|record| batch.share(record.value)).collect();
+/// drop(batch);
+/// assert_eq!(kept, [&b"lantern"[..]], "records before offset 1 are left out");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct FetchedBatch {
     header: Header,

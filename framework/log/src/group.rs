@@ -57,6 +57,19 @@ impl Group {
     ///
     /// By the ticket: [`Error::BeyondEnd`] for an offset that nobody can have read yet, else as for
     /// [`Partition::append`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_log::{Error, Log, TopicOptions};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// let orders = log.create_topic("orders", TopicOptions::new()).wait()?.partition(0)?;
+    /// let refused = log.group("shipping")?.commit(&[(&orders, 1)]).wait();
+    /// assert!(matches!(refused, Err(Error::BeyondEnd { end: 0, .. })), "nothing was appended");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn commit(&self, positions: &[(&Partition, u64)]) -> Ticket<()> {
         match self.checked(positions) {
             Err(error) => Ticket::known(Err(error)),

@@ -42,6 +42,18 @@ impl Log {
     /// # Errors
     ///
     /// As for [`Options::open`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_log::{Error, Log};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// assert_eq!(log.instance(), 1);
+    /// assert!(matches!(Log::open(folder.path()), Err(Error::InUse(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
         Self::options().open(folder)
     }
@@ -64,6 +76,22 @@ impl Log {
     ///
     /// By the ticket: [`Error::BadName`], [`Error::TopicExists`], [`Error::TooLarge`],
     /// [`Error::BadOption`], else as for [`Partition::append`](crate::Partition::append).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_log::{Error, Log, TopicOptions};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// log.create_topic("orders", TopicOptions::new().partitions(8)).wait()?;
+    ///
+    /// let again = log.create_topic("Orders", TopicOptions::new()).wait();
+    /// assert!(matches!(again, Err(Error::TopicExists { .. })), "it differs only in case");
+    /// let refused = log.create_topic("../orders", TopicOptions::new()).wait();
+    /// assert!(matches!(refused, Err(Error::BadName { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn create_topic(&self, name: &str, options: TopicOptions) -> Ticket<Topic> {
         match self.make_topic(name, options) {
             Err(error) => Ticket::known(Err(error)),
@@ -82,6 +110,18 @@ impl Log {
     /// # Errors
     ///
     /// [`Error::UnknownTopic`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_log::Log;
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// let said = log.topic("orders").map(drop).expect_err("nobody made it").to_string();
+    /// assert!(said.starts_with("topic `orders` does not exist in"), "{said}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn topic(&self, name: &str) -> Result<Topic> {
         let found = lock(&self.shared().catalog).topic(name);
         let found = found.map(|state| Topic::new(Arc::clone(&self.handle), state));
@@ -92,6 +132,22 @@ impl Log {
     }
 
     /// All topics, in the order of their names without regard to case.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_log::{Log, TopicOptions};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// for name in ["returns", "Orders"] {
+    ///     log.create_topic(name, TopicOptions::new()).wait()?;
+    /// }
+    /// let topics = log.topics();
+    /// let names: Vec<_> = topics.iter().map(|topic| topic.name()).collect();
+    /// assert_eq!(names, ["Orders", "returns"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn topics(&self) -> Vec<Topic> {
         let catalog = lock(&self.shared().catalog);
         let topics = catalog.topics();
@@ -101,6 +157,8 @@ impl Log {
     }
 
     /// The group called `name`. It exists durably from its first commit on.
+    ///
+    /// See [`Group`].
     ///
     /// # Errors
     ///
@@ -112,6 +170,21 @@ impl Log {
     }
 
     /// All groups that have a position, in the order of their names.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_log::{Log, TopicOptions};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// let orders = log.create_topic("orders", TopicOptions::new()).wait()?.partition(0)?;
+    /// let shipping = log.group("shipping")?;
+    /// assert!(log.groups().is_empty(), "it has committed nothing");
+    /// shipping.commit(&[(&orders, 0)]).wait()?;
+    /// assert_eq!(log.groups()[0].name(), "shipping");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn groups(&self) -> Vec<Group> {
         let catalog = lock(&self.shared().catalog);
         let groups = catalog
@@ -123,11 +196,15 @@ impl Log {
     }
 
     /// How often the folder has been opened: the number of this life.
+    ///
+    /// See [`close`](Self::close).
     pub fn instance(&self) -> u64 {
         self.shared().instance
     }
 
     /// What opening the folder found.
+    ///
+    /// See [`Recovery`].
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
     }
@@ -139,6 +216,23 @@ impl Log {
     ///
     /// By the ticket: [`Error::Dead`], [`Error::NoSpace`] (the log is then still open),
     /// [`Error::Closed`] if it was before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_log::{Batch, Error, Log, Record, TopicOptions};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// let orders = log.create_topic("orders", TopicOptions::new()).wait()?.partition(0)?;
+    /// log.close().wait()?;
+    ///
+    /// let mut batch = Batch::new();
+    /// batch.push(&Record::of(b"too late"))?;
+    /// assert!(matches!(orders.append(batch).wait(), Err(Error::Closed)));
+    /// assert_eq!(Log::open(folder.path())?.instance(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self) -> Ticket<()> {
         let (completion, ticket) = Ticket::new();
         self.shared().queue.push_last(Item::Close { completion });

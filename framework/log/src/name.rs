@@ -13,6 +13,17 @@ use crate::{Error, Result, limits::MAX_NAME_LEN};
 /// # Errors
 ///
 /// [`Error::BadName`], with the reason and the rule.
+///
+/// # Examples
+///
+/// ```
+/// use levada_log::check_name;
+///
+/// check_name("topic", "orders.v2")?;
+/// let said = check_name("topic", "../orders").expect_err("it leads elsewhere").to_string();
+/// assert!(said.starts_with("topic name \"../orders\" is not allowed"), "{said}");
+/// # Ok::<(), levada_log::Error>(())
+/// ```
 pub fn check(what: &'static str, name: &str) -> Result<()> {
     let Some(reason) = fault(name) else {
         return Ok(());

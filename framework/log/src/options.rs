@@ -99,6 +99,20 @@ impl Options {
     }
 
     /// The most that may wait to be written before appends get [`Error::Busy`]. Default: 32 MiB.
+    ///
+    /// # Examples
+    ///
+    /// It holds the largest batch at least:
+    ///
+    /// ```
+    /// use levada_log::Log;
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let refused = Log::options().queue_bytes(1).open(folder.path()).map(drop);
+    /// let said = refused.expect_err("no batch is so small").to_string();
+    /// assert_eq!(said, "option `queue_bytes` cannot be 1: it must hold a batch (16 MiB)");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.limits.queue_bytes = bytes;
         self

@@ -17,6 +17,27 @@ use crate::{Error, Result};
 ///
 /// A task awaits it; a thread calls [`wait`](Self::wait). It is answered exactly once, also when
 /// the log fails or is closed. Dropping it does not undo the call.
+///
+/// # Examples
+///
+/// ```
+/// use futures::executor::block_on;
+/// use levada_log::{Batch, Log, Record, TopicOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let log = Log::open(folder.path())?;
+/// let orders = log.create_topic("orders", TopicOptions::new()).wait()?.partition(0)?;
+/// let one = |value: &[u8]| -> levada_log::Result<Batch> {
+///     let mut batch = Batch::new();
+///     batch.push(&Record::of(value))?;
+///     Ok(batch)
+/// };
+/// // Both are on their way before either is waited for: they share a sync.
+/// let (first, second) = (orders.append(one(b"tea")?), orders.append(one(b"jam")?));
+/// assert_eq!(first.wait()?.offsets, 0..1);
+/// assert_eq!(block_on(second)?.offsets, 1..2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the call may fail, and it is not done before its ticket says so"]
 pub struct Ticket<T>(Answer<T>);
 

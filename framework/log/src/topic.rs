@@ -104,6 +104,21 @@ impl Default for TopicOptions {
 }
 
 /// A topic of the log. Cheap to clone.
+///
+/// # Examples
+///
+/// ```
+/// use levada_log::{Error, Log, TopicOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let log = Log::open(folder.path())?;
+/// let orders = log.create_topic("orders", TopicOptions::new().partitions(12)).wait()?;
+/// assert_eq!((orders.name(), orders.partitions(), orders.slots()), ("orders", 12, 264));
+/// assert!(!orders.is_sealed());
+/// assert_eq!(orders.partition(11)?.number(), 11);
+/// assert!(matches!(orders.partition(12), Err(Error::UnknownPartition { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Topic {
     handle: Arc<Handle>,

@@ -68,6 +68,22 @@ impl TestClock {
     }
 
     /// Completes when the clock has moved on by this much: a wait for async code under test.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{task::{Context, Waker}, time::Duration};
+    ///
+    /// use futures::FutureExt as _;
+    /// use levada_testkit::TestClock;
+    ///
+    /// let clock = TestClock::default();
+    /// let mut sleep = clock.sleep(Duration::from_secs(3600));
+    /// let cx = &mut Context::from_waker(Waker::noop());
+    /// assert!(sleep.poll_unpin(cx).is_pending());
+    /// clock.advance(Duration::from_secs(3600));
+    /// assert!(sleep.poll_unpin(cx).is_ready());
+    /// ```
     pub fn sleep(&self, span: Duration) -> Sleep {
         Sleep {
             until: self.elapsed() + span,

@@ -2,6 +2,26 @@
 //!
 //! Each check takes a way to make an empty backend, and panics where the backend breaks a promise
 //! of `levada_core::backend`.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use levada_core::backend::Backend;
+//! use levada_engine::backend::MemoryBackend;
+//! use levada_testkit::{TestClock, conformance};
+//!
+//! let make = || -> Arc<dyn Backend> {
+//!     Arc::new(MemoryBackend::new(Arc::new(TestClock::at(levada_core::Timestamp::default()))))
+//! };
+//! conformance::check(&make);
+//!
+//! // Or one by one, for a test each.
+//! let (name, check) = conformance::CHECKS[0];
+//! assert_eq!(name, "records_come_back_as_they_were_appended");
+//! check(&make);
+//! ```
 
 use std::{
     collections::BTreeMap,

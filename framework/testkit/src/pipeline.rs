@@ -58,6 +58,21 @@ impl TestBench {
     }
 
     /// With other settings. Clock, spawner and seed are the bench's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada::prelude::*;
+    /// use levada_testkit::TestBench;
+    ///
+    /// let bench = TestBench::with(|builder| builder.arbiters(3));
+    /// let pipeline = bench.levada().pipeline("parities");
+    /// let counts = Collected::new();
+    /// pipeline.source(iter(0..9_u32)).key_by(|n| n % 2).count().at_end().sink(collect(&counts));
+    /// bench.start(pipeline)?.until_idle();
+    /// assert_eq!(counts.take_sorted(), [(0, 5), (1, 4)]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn with(settings: impl FnOnce(Builder) -> Builder) -> Self {
         let clock = TestClock::at(Timestamp::from_millis(1_000_000));
         let works = TestSpawner::default();
@@ -89,6 +104,26 @@ impl TestBench {
     /// # Errors
     ///
     /// When it cannot be built, or a source has nothing to read from.
+    ///
+    /// # Examples
+    ///
+    /// Nothing moves by itself:
+    ///
+    /// ```
+    /// use levada::prelude::*;
+    /// use levada_testkit::TestBench;
+    ///
+    /// let bench = TestBench::new();
+    /// let pipeline = bench.levada().pipeline("squares");
+    /// let squares = Collected::new();
+    /// pipeline.source(iter(1..=3_u32)).map(|n| n * n).sink(collect(&squares));
+    /// let mut run = bench.start(pipeline)?;
+    /// assert!(squares.is_empty() && run.result().is_none());
+    /// run.until_idle();
+    /// assert_eq!(squares.take(), [1, 4, 9]);
+    /// run.result().expect("its input has ended")?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn start(&self, pipeline: Pipeline) -> Result<TestRun, Error> {
         let Prepared {
             tasks,
@@ -142,6 +177,36 @@ struct Seat {
 }
 
 /// A pipeline under test.
+///
+/// # Examples
+///
+/// A minute of waiting takes no time:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use levada::prelude::*;
+/// use levada_testkit::TestBench;
+///
+/// let bench = TestBench::new();
+/// let readings = bench.levada().topic::<u32>("readings").partitions(1).create()?;
+/// let filling = bench.levada().pipeline("filling");
+/// filling.source(iter([7, 8])).sink(to_topic(&readings));
+/// bench.start(filling)?.until_idle();
+///
+/// let pipeline = bench.levada().pipeline("batches");
+/// let batches = Collected::new();
+/// pipeline
+///     .source(topic(&readings)) // Nobody seals it: the second batch is never full.
+///     .batch(3, Duration::from_secs(60))
+///     .sink(collect(&batches));
+/// let mut run = bench.start(pipeline)?;
+/// run.until_idle();
+/// assert!(batches.is_empty());
+/// run.advance(Duration::from_secs(60));
+/// assert_eq!(batches.take(), [[7, 8]]);
+/// # Ok::<(), Error>(())
+/// ```
 pub struct TestRun {
     clock: TestClock,
     works: TestSpawner,
@@ -164,6 +229,8 @@ impl fmt::Debug for TestRun {
 impl TestRun {
     /// Gives turns until nobody has anything to do before the clock moves. The clock stands still.
     ///
+    /// See [`TestBench::start`].
+    ///
     /// # Panics
     ///
     /// If the credit of an edge does not add up after some turn.
@@ -172,6 +239,8 @@ impl TestRun {
     }
 
     /// Moves the clock on and runs what that wakes.
+    ///
+    /// See [`TestRun`].
     ///
     /// # Panics
     ///
@@ -187,6 +256,25 @@ impl TestRun {
     }
 
     /// Tells it to come to its end; turns follow with [`until_idle`](Self::until_idle).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada::{core::coordinator::Ending, prelude::*};
+    /// use levada_testkit::TestBench;
+    ///
+    /// let bench = TestBench::new();
+    /// let readings = bench.levada().topic::<u32>("readings").create()?;
+    /// let pipeline = bench.levada().pipeline("waiting");
+    /// pipeline.source(topic(&readings)).sink(discard());
+    /// let mut run = bench.start(pipeline)?;
+    /// run.until_idle();
+    /// assert!(run.result().is_none(), "it waits for records");
+    /// run.tell(Ending::Stop);
+    /// run.until_idle();
+    /// run.result().expect("it was stopped")?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn tell(&self, ending: Ending) {
         self.running.tell(ending);
     }
@@ -196,6 +284,27 @@ impl TestRun {
     /// # Panics
     ///
     /// If the backend does not answer at once, as the one in memory does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada::prelude::*;
+    /// use levada_testkit::TestBench;
+    ///
+    /// let bench = TestBench::new();
+    /// let readings = bench.levada().topic::<u32>("readings").partitions(1).create()?;
+    /// let filling = bench.levada().pipeline("filling");
+    /// filling.source(iter([7, 8])).sink(to_topic(&readings).sealing());
+    /// bench.start(filling)?.until_idle();
+    ///
+    /// let pipeline = bench.levada().pipeline("reading");
+    /// pipeline.source(topic(&readings)).sink(discard());
+    /// let mut run = bench.start(pipeline)?;
+    /// assert_eq!(run.lag()[0].records, 2);
+    /// run.until_idle();
+    /// assert_eq!(run.lag()[0].records, 0);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn lag(&self) -> Vec<Lag> {
         self.running
             .lag()
@@ -258,6 +367,29 @@ impl TestRun {
 }
 
 /// Runs work that blocks in a test's own turns, in the order in which it was started.
+///
+/// # Examples
+///
+/// A bench has one, so that what a source reads on a thread of its own is read in turns:
+///
+/// ```
+/// use levada::prelude::*;
+/// use levada_testkit::TestBench;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("words.txt");
+/// std::fs::write(&path, "tea\njam\n")?;
+///
+/// let bench = TestBench::new();
+/// let pipeline = bench.levada().pipeline("words");
+/// let words = Collected::new();
+/// pipeline.source(lines(&path)).map(|line| line.len()).sink(collect(&words));
+/// let mut run = bench.start(pipeline)?;
+/// assert!(words.is_empty(), "nobody reads before there are turns");
+/// run.until_idle();
+/// assert_eq!(words.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct TestSpawner {
     works: Arc<Mutex<Vec<Work>>>,

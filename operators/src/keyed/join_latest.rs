@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::Map as _;
 
 /// Which of two inputs a record came from.
+///
+/// See [`JoinLatest::join_latest`]. An operator of one's own with two inputs takes this too, from
+/// `left.map(Either::Left).merge(right.map(Either::Right))`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Either<L, R> {
     /// The stream that the operator was called on.
@@ -20,6 +23,8 @@ pub enum Either<L, R> {
 }
 
 /// What a join gives: pairs, and the left records that had nothing to be paired with.
+///
+/// See [`JoinLatest::join_latest`].
 pub type Joined<K, L, R> = (
     KeyedStream<K, (L, R), core::chain::Applied<core::Start<Either<L, R>, K>, Joining<L, R>>>,
     Stream<L>,

@@ -7,6 +7,8 @@ use std::time::Duration;
 use levada_core::{Adjust, Context, Timer, Timestamp, key::Key};
 
 /// When an operator that gathers puts out what it has.
+///
+/// See [`Gathers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// After each record.
@@ -18,6 +20,19 @@ pub enum When {
 }
 
 /// How often an operator that gathers puts out what it has.
+///
+/// # Examples
+///
+/// Both kinds come by [`EmitWhen::every`]:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use levada_operators::Every;
+///
+/// assert_eq!(Every::from(10), Every::Records(10));
+/// assert_eq!(Every::from(Duration::from_secs(5)), Every::Time(Duration::from_secs(5)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Every {
     /// After so many records of a key.

@@ -15,6 +15,8 @@ use serde::de::DeserializeOwned;
 use super::Handover;
 
 /// A row of a CSV file, or a sentence that names the line and what is wrong with it.
+///
+/// See [`csv()`].
 pub type Row<T> = Result<T, String>;
 
 /// Reads the rows of a CSV file with a header line, on a thread of its own.

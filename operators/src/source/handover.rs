@@ -42,11 +42,15 @@ impl<T> Shared<T> {
 }
 
 /// Nobody takes what is read any more.
+///
+/// See [`Handover`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("nobody takes what is read any more")]
 pub struct NotWanted;
 
 /// The side that reads: it offers items until told that nobody wants them.
+///
+/// See [`Handover`].
 pub struct Offer<T> {
     shared: Arc<Shared<T>>,
 }

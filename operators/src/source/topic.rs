@@ -22,6 +22,26 @@ const FETCH_BYTES: usize = 256 << 10;
 const DECODE: usize = 64;
 
 /// What a topic knows of a record beside its value.
+///
+/// # Examples
+///
+/// ```
+/// use levada_engine::Levada;
+/// use levada_operators::prelude::*;
+///
+/// let levada = Levada::in_memory();
+/// let words = levada.topic::<String>("words").partitions(1).create()?;
+/// let writing = levada.pipeline("writing");
+/// writing.source(iter(["to", "be"].map(str::to_owned))).sink(to_topic(&words).sealing());
+///
+/// let reading = levada.pipeline("reading");
+/// let places = Collected::new();
+/// let read = topic(&words).with(|info, word| (info.partition(), info.offset(), word));
+/// reading.source(read).sink(collect(&places));
+/// levada.run([writing, reading])?;
+/// assert_eq!(places.take(), [(0, 0, "to".to_owned()), (0, 1, "be".to_owned())]);
+/// # Ok::<(), levada_engine::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct RecordInfo<'a> {
     view: RecordView<'a>,
@@ -141,6 +161,27 @@ impl<T: Data, U: Data> TopicSource<T, U> {
 
     /// Reads from the first record that is kept, wherever the group stands. Default: from where it
     /// stands.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_engine::Levada;
+    /// use levada_operators::prelude::*;
+    ///
+    /// let levada = Levada::in_memory();
+    /// let words = levada.topic::<String>("words").partitions(1).create()?;
+    /// let writing = levada.pipeline("writing");
+    /// writing.source(iter(["to", "be"].map(str::to_owned))).sink(to_topic(&words).sealing());
+    /// writing.run()?;
+    ///
+    /// for _ in 0..2 {
+    ///     let (pipeline, read) = (levada.pipeline("audit"), Collected::new());
+    ///     pipeline.source(topic(&words).from_start()).sink(collect(&read));
+    ///     pipeline.run()?;
+    ///     assert_eq!(read.take(), ["to", "be"], "all of it, each time");
+    /// }
+    /// # Ok::<(), levada_engine::Error>(())
+    /// ```
     pub fn from_start(self) -> Self {
         Self {
             begin: Begin::Start,
@@ -150,6 +191,8 @@ impl<T: Data, U: Data> TopicSource<T, U> {
 
     /// Makes something else of each record, with what the topic knows of it: its headers, its
     /// offset.
+    ///
+    /// See [`RecordInfo`].
     pub fn with<V: Data>(
         self,
         f: impl Fn(RecordInfo<'_>, U) -> V + Send + Sync + 'static,

@@ -1,9 +1,11 @@
-//! Compares the public interface of each published package with its listing in `api/`.
+//! Compares the public interface of each published package with its listing in `api/`, and names
+//! the items that no example teaches.
 //!
 //! A listing has a line for each public item, with its signature, so that a change of the
-//! interface is a change that a reviewer sees. It comes from rustdoc's JSON, which only a nightly
+//! interface is a change that a reviewer sees. Both come from rustdoc's JSON, which only a nightly
 //! toolchain writes.
 
+mod examples;
 mod listing;
 mod packages;
 
@@ -17,6 +19,7 @@ use std::{
 use clap::{Parser, ValueEnum};
 
 use crate::{
+    examples::Docs,
     listing::differences,
     packages::{Package, Workspace},
 };
@@ -31,7 +34,7 @@ struct Options {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Task {
-    /// Compares each interface with its listing in `api/`.
+    /// Compares each interface with its listing in `api/`, and names what no example teaches.
     Compare,
     /// Writes the listings anew.
     Bless,
@@ -52,7 +55,7 @@ enum Error {
     #[error("rustdoc's JSON of {package} cannot be read, perhaps for another nightly: {source}")]
     Json {
         package: String,
-        source: public_api::Error,
+        source: Box<dyn std::error::Error>,
     },
     #[error("the report could not be written: {0}")]
     Report(io::Error),
@@ -73,24 +76,29 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does `task`. False when an interface is not the one that is listed.
+/// Does `task`. False when an interface is not the one that is listed, or an example is missing.
 fn run(task: Task, out: &mut dyn Write) -> Result<bool, Error> {
     let workspace = Workspace::read()?;
     let folder = workspace.root.join("api");
-    let mut is_same = true;
+    let (mut is_same, mut is_taught) = (true, true);
     for Package { name, .. } in workspace.published() {
         let file = folder.join(format!("{name}.txt"));
         match task {
             Task::Packages => writeln!(out, "{name}").map_err(Error::Report)?,
             Task::Bless => {
                 fs::create_dir_all(&folder).map_err(|error| Error::File(folder.clone(), error))?;
-                let present = interface(&workspace, name)?;
+                let present = interface(&described(&workspace, name)?, name)?;
                 fs::write(&file, present).map_err(|error| Error::File(file, error))?;
             }
             Task::Compare => {
-                for line in differences(&read(&file)?, &interface(&workspace, name)?) {
+                let json = described(&workspace, name)?;
+                for line in differences(&read(&file)?, &interface(&json, name)?) {
                     is_same = false;
                     writeln!(out, "{name}: {line}").map_err(Error::Report)?;
+                }
+                for path in docs(&json, name)?.untaught() {
+                    is_taught = false;
+                    writeln!(out, "{path} has no example").map_err(Error::Report)?;
                 }
             }
         }
@@ -98,7 +106,11 @@ fn run(task: Task, out: &mut dyn Write) -> Result<bool, Error> {
     if !is_same {
         writeln!(out, "If this is meant: cargo api bless").map_err(Error::Report)?;
     }
-    Ok(is_same)
+    if !is_taught {
+        let rule = "Show each of them in an example that asserts, or link to the one that does.";
+        writeln!(out, "{rule}").map_err(Error::Report)?;
+    }
+    Ok(is_same && is_taught)
 }
 
 /// The text of a listing, empty for a package that has none yet.
@@ -109,8 +121,8 @@ fn read(file: &Path) -> Result<String, Error> {
     }
 }
 
-/// The public interface of `package` as it is, a line for each item.
-fn interface(workspace: &Workspace, package: &str) -> Result<String, Error> {
+/// Has rustdoc describe the public items of `package`, in a file of JSON.
+fn described(workspace: &Workspace, package: &str) -> Result<PathBuf, Error> {
     // A folder of its own: the nightly toolchain would build everything else there anew.
     let target = workspace.target.join("api");
     let mut rustdoc = Command::new("rustup");
@@ -130,18 +142,31 @@ fn interface(workspace: &Workspace, package: &str) -> Result<String, Error> {
     ]);
     run_quietly("rustup run nightly cargo rustdoc", &mut rustdoc)?;
 
-    let json = target
-        .join("doc")
-        .join(format!("{}.json", package.replace('-', "_")));
+    let name = format!("{}.json", package.replace('-', "_"));
+    Ok(target.join("doc").join(name))
+}
+
+/// What rustdoc has described of `package`, to look for examples in.
+fn docs(json: &Path, package: &str) -> Result<Docs, Error> {
+    let text = fs::read_to_string(json).map_err(|error| Error::File(json.to_owned(), error))?;
+    serde_json::from_str(&text).map_err(|error| unreadable(package, error))
+}
+
+fn unreadable(package: &str, source: impl Into<Box<dyn std::error::Error>>) -> Error {
+    Error::Json {
+        package: package.to_owned(),
+        source: source.into(),
+    }
+}
+
+/// The public interface of `package` as it is, a line for each item.
+fn interface(json: &Path, package: &str) -> Result<String, Error> {
     let listed = public_api::Builder::from_rustdoc_json(json)
         .omit_blanket_impls(true)
         .omit_auto_trait_impls(true)
         .omit_auto_derived_impls(true)
         .build();
-    let api = listed.map_err(|source| Error::Json {
-        package: package.to_owned(),
-        source,
-    })?;
+    let api = listed.map_err(|error| unreadable(package, error))?;
     let lines: Vec<_> = api.items().map(ToString::to_string).collect();
     Ok(lines.join("\n") + "\n")
 }

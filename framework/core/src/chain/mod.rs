@@ -4,6 +4,60 @@
 //! Fusing it to an end gives a [`Push`]: records go down it depth first, one by one, with no queue
 //! and no virtual call between operators. Each node owns its state and builds its own context over
 //! it, so that `Emit` borrows only the next node.
+//!
+//! It is public because the types of streams name chains; what drives them is the engine's.
+//!
+//! # Examples
+//!
+//! A line of two nodes and an end. A record goes down all of it in one call:
+//!
+//! ```
+//! use levada_core::{
+//!     Timestamp,
+//!     chain::{Control, Push, Run},
+//!     record::{Head, Origin},
+//! };
+//!
+//! struct End(Vec<u32>);
+//!
+//! impl Push<u32, ()> for End {
+//!     fn push(&mut self, n: u32, _: &(), _: &Head, _: &Run) {
+//!         self.0.push(n);
+//!     }
+//!
+//!     fn control(&mut self, _: Control, _: &Run) -> bool {
+//!         true
+//!     }
+//!
+//!     fn deadline(&mut self) -> Option<Timestamp> {
+//!         None
+//!     }
+//! }
+//!
+//! /// Passes on as many copies of a number as it says.
+//! struct Repeat<P>(P);
+//!
+//! impl<P: Push<u32, ()>> Push<u32, ()> for Repeat<P> {
+//!     fn push(&mut self, n: u32, key: &(), head: &Head, run: &Run) {
+//!         for _ in 0..n {
+//!             self.0.push(n, key, head, run);
+//!         }
+//!     }
+//!
+//!     fn control(&mut self, control: Control, run: &Run) -> bool {
+//!         self.0.control(control, run)
+//!     }
+//!
+//!     fn deadline(&mut self) -> Option<Timestamp> {
+//!         self.0.deadline()
+//!     }
+//! }
+//!
+//! let mut line = Repeat(Repeat(End(Vec::new())));
+//! let head = Head { at: Timestamp::MIN, hash: 0, origin: Origin { split: 0, offset: 17 } };
+//! line.push(2, &(), &head, &Run::default());
+//! assert_eq!(line.0.0.0, [2, 2, 2, 2]);
+//! ```
 
 mod apply;
 mod run;

@@ -2,6 +2,33 @@
 //!
 //! A stream under construction owns an open stage; an exchange, a sink or a side output closes it.
 //! When the program is done, [`Graph::plan`] names everything that is wrong at once.
+//!
+//! Programs draw by streams; plans are the engine's.
+//!
+//! # Examples
+//!
+//! ```
+//! use levada::{
+//!     core::graph::{Exchange, Graph, StateNames},
+//!     prelude::*,
+//! };
+//!
+//! let graph = Graph::new("sales");
+//! let sales = Stream::from_source(&graph, "source", iter(["tea", "jam"].map(str::to_owned)));
+//! let counts = sales.filter(|name| name != "jam").key_by(|name| name.clone()).count();
+//!
+//! let problems = graph.plan(StateNames::Needed).expect_err("it is half drawn").problems;
+//! assert!(problems[0].contains("the stream after `count` reaches no sink"), "{problems:?}");
+//! assert!(problems[1].contains("`count` keeps state (`count`) and has no name"), "{problems:?}");
+//!
+//! counts.named("per-article").sink(discard());
+//! let plan = graph.plan(StateNames::Needed)?;
+//! let stages: Vec<_> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+//! assert_eq!(stages, ["source", "key_by", "discard"]); // `filter` is in the stage of its source.
+//! assert_eq!(plan.edges[0].exchange, Exchange::ByKey);
+//! assert!(plan.starts_over(), "it keeps state");
+//! # Ok::<(), levada::core::graph::BuildError>(())
+//! ```
 
 mod plan;
 

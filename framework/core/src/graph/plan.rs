@@ -18,6 +18,8 @@ use crate::{
 pub type StageId = usize;
 
 /// Whether records come with a key.
+///
+/// See [`Stream::key_by`](crate::Stream::key_by), which changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grouping {
     /// They have none.

@@ -9,6 +9,8 @@ use serde::{
 };
 
 /// Why a value has no canonical bytes.
+///
+/// See [`key_bytes`].
 #[derive(Debug, thiserror::Error)]
 #[error("this cannot be a key: {reason}")]
 pub struct KeyError {
@@ -28,6 +30,19 @@ impl serde::ser::Error for KeyError {
 /// # Errors
 ///
 /// When the value holds a float or a map.
+///
+/// # Examples
+///
+/// ```
+/// use levada_core::key::key_bytes;
+///
+/// assert_eq!(key_bytes(&7_u16)?, [0, 7]);
+/// assert_eq!(key_bytes(&("tea", 7_u16))?, b"\0\0\0\x03tea\0\0\0\x02\0\x07");
+///
+/// let refused = key_bytes(&0.5).expect_err("it is a float").to_string();
+/// assert!(refused.starts_with("this cannot be a key"), "{refused}");
+/// # Ok::<(), levada_core::key::KeyError>(())
+/// ```
 pub fn key_bytes<K: Serialize + ?Sized>(key: &K) -> Result<Vec<u8>, KeyError> {
     let mut bytes = Vec::new();
     write_key(key, &mut bytes)?;
@@ -39,6 +54,20 @@ pub fn key_bytes<K: Serialize + ?Sized>(key: &K) -> Result<Vec<u8>, KeyError> {
 /// # Errors
 ///
 /// When the value holds a float or a map.
+///
+/// # Examples
+///
+/// ```
+/// use levada_core::key::write_key;
+///
+/// let mut bytes = Vec::new();
+/// for key in ["tea", "jam"] {
+///     bytes.clear(); // One buffer for all.
+///     write_key(key, &mut bytes)?;
+///     assert_eq!(bytes, key.as_bytes());
+/// }
+/// # Ok::<(), levada_core::key::KeyError>(())
+/// ```
 pub fn write_key<K: Serialize + ?Sized>(key: &K, out: &mut Vec<u8>) -> Result<(), KeyError> {
     key.serialize(Canonical { out })
 }

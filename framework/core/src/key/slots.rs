@@ -8,6 +8,17 @@ pub const MIN_SLOTS: u32 = 256;
 /// The number of slots is the smallest multiple of the partition count that is at least 256. At
 /// creation slot *s* lies in partition *s* mod partitions, which makes a key's partition the one
 /// that Kafka's default partitioner would choose. Growth will move slots, never keys.
+///
+/// # Examples
+///
+/// ```
+/// use levada_core::key::{Slots, murmur2};
+///
+/// let slots = Slots::for_partitions(12);
+/// assert_eq!(slots.count(), 264);
+/// let hash = murmur2(b"foobar");
+/// assert_eq!(slots.partition(hash), slots.slot(hash) % 12);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slots {
     /// Which partition each slot lies in.

@@ -13,6 +13,33 @@
 //! 5. Each message carries the incarnation of its sender, and a receiver drops those of another.
 //! 6. A chunk that was handled goes back to its sender to be filled again: allocating anew for each
 //!    would cost more than the records in it. A few are kept, the rest is freed.
+//!
+//! It is the engine's; chunks are what stages agreed on, and weigh what their records do.
+//!
+//! # Examples
+//!
+//! A window of 100 is used up and comes back:
+//!
+//! ```
+//! use levada_core::port::{Message, edge};
+//!
+//! let (sender, receiver) = edge(100, 1);
+//! let chunk = Box::new(["tea", "jam"]);
+//! sender.send_chunk(chunk, 80);
+//! sender.send(Message::End); // Weighs nothing.
+//! assert_eq!((sender.available(), receiver.in_flight()), (20, 80));
+//!
+//! let Some((Message::Chunk(chunk), credit)) = receiver.take() else { panic!("no chunk") };
+//! assert_eq!(sender.available(), 20, "it is not done");
+//! credit.done(chunk);
+//! assert_eq!((sender.available(), receiver.in_flight()), (100, 0));
+//! assert!(matches!(receiver.take(), Some((Message::End, _))));
+//!
+//! // The chunk is back too, to be filled again.
+//! let spare = sender.send_chunk(Box::new(["nut", "fig"]), 120).expect("it was handled");
+//! assert!(spare.is::<[&str; 2]>());
+//! assert_eq!(sender.available(), -20); // One record's output may go beyond.
+//! ```
 
 use std::{
     collections::VecDeque,

@@ -10,6 +10,8 @@ use crate::{
 };
 
 /// Gives what was read the key that the stream is grouped by, with its hash.
+///
+/// See [`Stream::keyed`](crate::Stream::keyed).
 pub trait Keying<T, K>: Clone + Send + 'static {
     /// The key of a record, and the hash that it is routed by.
     ///
@@ -20,6 +22,8 @@ pub trait Keying<T, K>: Clone + Send + 'static {
 }
 
 /// Leaves records without a key.
+///
+/// See [`Stream::keyed`](crate::Stream::keyed) for the other case.
 #[derive(Clone, Copy, Debug)]
 pub struct NoKey;
 
@@ -31,6 +35,8 @@ impl<T> Keying<T, ()> for NoKey {
 }
 
 /// Gives records the key that their source has routed them by, and makes sure that it has.
+///
+/// See [`Stream::keyed`](crate::Stream::keyed).
 #[derive(Clone)]
 pub struct RoutedKey<F> {
     key: F,

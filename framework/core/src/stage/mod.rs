@@ -3,6 +3,27 @@
 //! `fused` runs a line of operators behind edges, `source` one behind the splits of a source,
 //! `calls` async calls with a line behind them, `sink` the writer of a sink. All are plain
 //! machines: a task feeds them and asks them to work; they never wait.
+//!
+//! It is the engine's, and driven by a [`task`](crate::task); a program sees [`Calls`] of it.
+//!
+//! # Examples
+//!
+//! What a checkpoint learns of how far copies have come:
+//!
+//! ```
+//! use levada_core::{record::Origin, stage::Positions};
+//!
+//! // The copy that reads split 0 has read all below offset 10.
+//! let mut all = Positions::default();
+//! all.read(0, 10);
+//! // A call behind it is still at work on the record at 7.
+//! let mut calling = Positions::default();
+//! calling.unfinished(Origin { split: 0, offset: 7 });
+//! all.merge(&calling);
+//!
+//! let (split, position) = all.iter().next().expect("there is one split");
+//! assert_eq!((split, position.read, position.done()), (0, Some(10), Some(7)));
+//! ```
 
 mod calls;
 mod fused;

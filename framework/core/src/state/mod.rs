@@ -26,6 +26,8 @@ use crate::{
 };
 
 /// Which clock a timer follows.
+///
+/// See [`Timer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Time {
     /// The watermark: fires when no earlier record is still to come.
@@ -37,6 +39,61 @@ pub enum Time {
 /// A wish to be called back for the current key.
 ///
 /// Identified by (key, kind of time, tag): setting it again replaces it.
+///
+/// # Examples
+///
+/// Says when a key has been silent for a minute. Each record sets the same timer anew:
+///
+/// ```
+/// use levada::{BoxError, Context, Emit, Open, Operator, Timer, prelude::*};
+/// use std::time::Duration;
+///
+/// #[derive(Clone)]
+/// struct Silences;
+///
+/// impl<T: Data, K: Key> Operator<T, K> for Silences {
+///     type Out = (K, Timestamp);
+///
+///     fn open(&mut self, open: &mut Open<'_>) -> Result<(), BoxError> {
+///         open.timers();
+///         Ok(())
+///     }
+///
+///     fn record(
+///         &mut self,
+///         _: T,
+///         cx: &mut Context<'_, K>,
+///         _: &mut impl Emit<(K, Timestamp)>,
+///     ) -> Result<(), Fault> {
+///         cx.set_timer(Timer::event(cx.event_time() + Duration::from_secs(60)));
+///         Ok(())
+///     }
+///
+///     fn timer(
+///         &mut self,
+///         timer: Timer,
+///         cx: &mut Context<'_, K>,
+///         out: &mut impl Emit<(K, Timestamp)>,
+///     ) -> Result<(), Fault> {
+///         out.emit((cx.key().clone(), timer.at));
+///         Ok(())
+///     }
+/// }
+///
+/// let readings = [("attic", 0), ("attic", 30), ("hall", 100)];
+/// let pipeline = Pipeline::new("sensors");
+/// let silent = Collected::new();
+/// pipeline
+///     .source(iter(readings.map(|(room, second)| (room.to_owned(), second))))
+///     .event_time(Duration::ZERO, |(_, second)| Timestamp::from_millis(second * 1000))
+///     .key_by(|(room, _)| room.clone())
+///     .apply("silences", Silences)
+///     .map(|(key, at)| (key, at.as_millis() / 1000))
+///     .sink(collect(&silent));
+/// pipeline.run()?;
+/// assert_eq!(silent.take_sorted(), [("attic".to_owned(), 90), ("hall".to_owned(), 160)]);
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timer {
     /// Which clock it follows.

@@ -6,6 +6,49 @@ use crate::{Data, Operator, Side, chain::Applied, key::Key};
 /// What plain and keyed streams have in common: operators are applied to them.
 ///
 /// The operators of `levada-operators` are traits on top of this one, and so can yours be.
+///
+/// # Examples
+///
+/// An operator of one's own, as a method of plain and keyed streams:
+///
+/// ```
+/// use levada::{Context, Dataflow, Emit, Operator, prelude::*};
+///
+/// #[derive(Clone)]
+/// struct Above(u32);
+///
+/// impl<K: Key> Operator<u32, K> for Above {
+///     type Out = u32;
+///
+///     fn record(
+///         &mut self,
+///         n: u32,
+///         _: &mut Context<'_, K>,
+///         out: &mut impl Emit<u32>,
+///     ) -> Result<(), Fault> {
+///         if n > self.0 {
+///             out.emit(n);
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// trait OnlyAbove: Dataflow<Item = u32> {
+///     /// Lets through what is larger.
+///     fn only_above(self, least: u32) -> Self::Applied<Above> {
+///         self.apply("only_above", Above(least))
+///     }
+/// }
+///
+/// impl<D: Dataflow<Item = u32>> OnlyAbove for D {}
+///
+/// let pipeline = Pipeline::new("large");
+/// let large = Collected::new();
+/// pipeline.source(iter([3, 12, 7, 20])).only_above(10).sink(collect(&large));
+/// pipeline.run()?;
+/// assert_eq!(large.take(), [12, 20]);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Dataflow: Sized {
     /// What the stream carries.
     type Item: 'static;
@@ -32,20 +75,43 @@ pub trait Dataflow: Sized {
 /// # Examples
 ///
 /// ```
-/// use levada_core::{Dataflow, Keyed, Operator};
+/// use levada::{Context, Dataflow, Emit, Keyed, Operator, prelude::*};
 ///
-/// trait PerKey: Dataflow {
-///     /// Applies an operator that makes no sense without keys.
-///     fn per_key<O>(self, operator: O) -> Self::Applied<O>
-///     where
-///         Self: Keyed,
-///         O: Operator<Self::Item, Self::Key>,
-///     {
-///         self.apply("per_key", operator)
+/// #[derive(Clone)]
+/// struct Naming;
+///
+/// impl<T: 'static, K: Key> Operator<T, K> for Naming {
+///     type Out = K;
+///
+///     fn record(
+///         &mut self,
+///         _: T,
+///         cx: &mut Context<'_, K>,
+///         out: &mut impl Emit<K>,
+///     ) -> Result<(), Fault> {
+///         out.emit(cx.key().clone());
+///         Ok(())
 ///     }
 /// }
 ///
-/// impl<D: Dataflow> PerKey for D {}
+/// trait Keys: Dataflow {
+///     /// Puts out the key of each record, which makes no sense without keys.
+///     fn keys(self) -> Self::Applied<Naming>
+///     where
+///         Self: Keyed,
+///     {
+///         self.apply("keys", Naming)
+///     }
+/// }
+///
+/// impl<D: Dataflow> Keys for D {}
+///
+/// let pipeline = Pipeline::new("keys");
+/// let keys = Collected::new();
+/// pipeline.source(iter(0..4_u32)).key_by(|n| n % 2).keys().sink(collect(&keys));
+/// pipeline.run()?;
+/// assert_eq!(keys.take_sorted(), [0, 0, 1, 1]);
+/// # Ok::<(), Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "this stream has no keys: call `.key_by(..)` first",
@@ -56,6 +122,50 @@ pub trait Keyed: Dataflow {}
 impl<K: Key, T: 'static, C> Keyed for KeyedStream<K, T, C> {}
 
 /// A stream whose last step is an operator that can still be adjusted.
+///
+/// # Examples
+///
+/// A word behind an operator that changes how it works:
+///
+/// ```
+/// use levada::{Adjust, Context, Emit, Operator, prelude::*};
+///
+/// #[derive(Clone)]
+/// struct Rounding {
+///     to: u32,
+/// }
+///
+/// impl<K: Key> Operator<u32, K> for Rounding {
+///     type Out = u32;
+///
+///     fn record(
+///         &mut self,
+///         n: u32,
+///         _: &mut Context<'_, K>,
+///         out: &mut impl Emit<u32>,
+///     ) -> Result<(), Fault> {
+///         out.emit(n / self.to * self.to);
+///         Ok(())
+///     }
+/// }
+///
+/// trait To: Adjust<Rounding> {
+///     /// Rounds down to a multiple of this. Default: 1.
+///     fn to(self, to: u32) -> Self {
+///         self.adjust(|rounding| rounding.to = to)
+///     }
+/// }
+///
+/// impl<S: Adjust<Rounding>> To for S {}
+///
+/// let pipeline = Pipeline::new("rounded");
+/// let rounded = Collected::new();
+/// let numbers = pipeline.source(iter([3, 12, 27]));
+/// numbers.apply("round", Rounding { to: 1 }).to(10).sink(collect(&rounded));
+/// pipeline.run()?;
+/// assert_eq!(rounded.take(), [0, 10, 20]);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Adjust<O>: Sized {
     /// Changes the last operator, before anything runs.
     fn adjust(self, change: impl FnOnce(&mut O)) -> Self;

@@ -21,6 +21,8 @@ type OpenCalls<T, K> =
 
 /// The beginning of a chain behind other stages: records come in over edges, or as the results of
 /// async calls. A stream that has no operator since is a plain `Stream<T>`.
+///
+/// See [`Stream::boxed`](crate::Stream::boxed).
 pub struct Start<T, K: Key = ()> {
     calls: Option<OpenCalls<T, K>>,
 }

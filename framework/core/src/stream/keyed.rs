@@ -14,6 +14,27 @@ use crate::{
 
 impl<K: Key, T: Data, C: Chain<K, Out = T>> KeyedStream<K, T, C> {
     /// Groups by another key: records move to the copy that owns it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada::prelude::*;
+    ///
+    /// let pipeline = Pipeline::new("visits");
+    /// let (visits, visitors) = (["ann", "bob", "ann", "cid"], Collected::new());
+    /// pipeline
+    ///     .source(iter(visits.map(str::to_owned)))
+    ///     .key_by(|name| name.clone())
+    ///     .count()
+    ///     .at_end()
+    ///     .key_by(|(_, visits)| *visits)
+    ///     .count()
+    ///     .at_end()
+    ///     .sink(collect(&visitors));
+    /// pipeline.run()?;
+    /// assert_eq!(visitors.take_sorted(), [(1, 2), (2, 1)], "two came once, one came twice");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn key_by<L: Key>(
         self,
         key: impl Fn(&T) -> L + Clone + Send + 'static,
@@ -52,6 +73,25 @@ impl<K: Key, T: Data, C: Chain<K, Out = T>> KeyedStream<K, T, C> {
     }
 
     /// Puts this stream and another of the same keys together: per key in the order of arrival.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada::prelude::*;
+    ///
+    /// let pipeline = Pipeline::new("shops");
+    /// let totals = Collected::new();
+    /// let sales = |of: [(&str, u64); 2]| {
+    ///     let sales = of.map(|(article, n)| (article.to_owned(), n));
+    ///     pipeline.source(iter(sales)).key_by(|(article, _)| article.clone())
+    /// };
+    /// let (here, there) = (sales([("tea", 1), ("jam", 2)]), sales([("tea", 3), ("nut", 4)]));
+    /// here.merge(there).fold(0, |sum, (_, n)| *sum += n).at_end().sink(collect(&totals));
+    /// pipeline.run()?;
+    /// let totals = totals.take_sorted();
+    /// assert_eq!(totals.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [2, 4, 4]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn merge<D: Chain<K, Out = T>>(self, other: KeyedStream<K, T, D>) -> KeyedStream<K, T> {
         let (graph, stage) = self.tip.close(self.chain, Output::<T, K>::new);
         let tip = Tip::behind(&graph, (stage, Port::Main), "merge", Exchange::ByKey);
@@ -105,6 +145,28 @@ impl<K: Key, T: Data, C: Chain<K, Out = T>> KeyedStream<K, T, C> {
     /// come when a slot is free, once there are `max` or the first has waited for `wait`.
     ///
     /// Calls run where those of [`Stream::map_async`] run, and may do the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use levada::prelude::*;
+    ///
+    /// let levada = Levada::builder().arbiters(1).in_memory(); // One copy gathers all keys.
+    /// let pipeline = levada.pipeline("bulk");
+    /// let sizes = Collected::new();
+    /// pipeline
+    ///     .source(iter(0..5_u32))
+    ///     .key_by(|n| n % 2)
+    ///     .batch_async("insert", 2, Duration::MAX, Calls::at_most(1), |rows| async move {
+    ///         rows.len() as u64
+    ///     })
+    ///     .sink(collect(&sizes));
+    /// pipeline.run()?;
+    /// assert_eq!(sizes.take(), [2, 2, 1]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn batch_async<U, F, Fut>(
         self,
         name: &str,
@@ -122,6 +184,24 @@ impl<K: Key, T: Data, C: Chain<K, Out = T>> KeyedStream<K, T, C> {
     }
 
     /// Ends the stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada::prelude::*;
+    ///
+    /// let levada = Levada::in_memory();
+    /// let words = levada.topic::<String>("words").partitions(4).create()?;
+    /// let pipeline = levada.pipeline("writing");
+    /// pipeline
+    ///     .source(iter(["tea", "jam", "tea"].map(str::to_owned)))
+    ///     .key_by(|word| word.clone())
+    ///     .sink(to_topic(&words).sealing()); // A key goes to one partition.
+    /// pipeline.run()?;
+    /// let sizes: Vec<_> = (0..4).map(|n| words.raw().partition(n).ends().visible).collect();
+    /// assert!(sizes.iter().sum::<u64>() == 3 && sizes.iter().any(|size| *size >= 2), "{sizes:?}");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn sink<S: Sink<T, K>>(self, sink: S) {
         let from = self.tip.close(self.chain, Output::<T, K>::new);
         sink_behind(from, sink, Grouping::Keyed);

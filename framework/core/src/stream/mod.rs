@@ -20,6 +20,26 @@ use crate::key::Key;
 /// A stream does nothing by itself: it says what is to be done, and [`sink`](Self::sink) ends it.
 /// Its second type is the chain of operators since the last exchange, as the type of an iterator
 /// names its adapters; [`boxed`](Self::boxed) forgets it.
+///
+/// # Examples
+///
+/// A helper that is given any stream, and gives one back:
+///
+/// ```
+/// use levada::prelude::*;
+///
+/// fn shouted(words: Stream<String>) -> Stream<String> {
+///     words.map(|word| word.to_uppercase()).boxed()
+/// }
+///
+/// let pipeline = Pipeline::new("shout");
+/// let heard = Collected::new();
+/// let words = pipeline.source(iter(["tea", "", "jam"].map(str::to_owned)));
+/// shouted(words.filter(|word| !word.is_empty()).boxed()).sink(collect(&heard));
+/// pipeline.run()?;
+/// assert_eq!(heard.take(), ["TEA", "JAM"]);
+/// # Ok::<(), Error>(())
+/// ```
 #[must_use = "a stream does nothing until it reaches a sink: end it with `.sink(..)`"]
 pub struct Stream<T, C = Start<T>> {
     tip: Tip,
@@ -28,6 +48,22 @@ pub struct Stream<T, C = Start<T>> {
 }
 
 /// Records with keys: order is kept, and state is held, per key.
+///
+/// # Examples
+///
+/// ```
+/// use levada::prelude::*;
+///
+/// let pipeline = Pipeline::new("articles");
+/// let sold = Collected::new();
+/// let sales = [("tea", 2), ("jam", 1), ("tea", 3)].map(|(name, n)| (name.to_owned(), n));
+/// let by_article: KeyedStream<String, (String, u64)> =
+///     pipeline.source(iter(sales)).key_by(|(name, _)| name.clone());
+/// by_article.fold(0, |sum, (_, n)| *sum += n).at_end().sink(collect(&sold));
+/// pipeline.run()?;
+/// assert_eq!(sold.take_sorted(), [("jam".to_owned(), 1), ("tea".to_owned(), 5)]);
+/// # Ok::<(), Error>(())
+/// ```
 #[must_use = "a stream does nothing until it reaches a sink: end it with `.sink(..)`"]
 pub struct KeyedStream<K: Key, T, C = Start<T, K>> {
     tip: Tip,

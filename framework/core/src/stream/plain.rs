@@ -15,6 +15,8 @@ use crate::{
 
 impl<S: Source> Stream<S::Item, FromSource<S>> {
     /// Draws a source into a graph.
+    ///
+    /// See [`graph`](crate::graph).
     pub fn from_source(graph: &Graph, name: &str, source: S) -> Self {
         let (tip, chain) = FromSource::draw(graph, name, source);
         Self::new(tip, chain)
@@ -263,6 +265,19 @@ impl<T: Data, C: Chain<(), Out = T>> Stream<T, C> {
     }
 
     /// Ends the stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada::prelude::*;
+    ///
+    /// let pipeline = Pipeline::new("numbers");
+    /// let all = Collected::new();
+    /// pipeline.source(iter([1, 2, 3])).sink(collect(&all));
+    /// pipeline.run()?;
+    /// assert_eq!(all.take(), [1, 2, 3]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn sink<S: Sink<T>>(self, sink: S) {
         let from = self.tip.close(self.chain, Output::<T, ()>::new);
         sink_behind(from, sink, Grouping::Plain);

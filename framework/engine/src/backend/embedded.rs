@@ -25,6 +25,23 @@ use super::{differs, refused};
 const PARTITIONER: &str = "murmur2/1";
 
 /// The embedded log.
+///
+/// # Examples
+///
+/// On a log with sizes of its own:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use levada_engine::{Levada, backend::EmbeddedBackend};
+/// use levada_log::Log;
+///
+/// let folder = tempfile::tempdir()?;
+/// let log = Log::options().segment_bytes(1 << 20).open(folder.path())?;
+/// let levada = Levada::builder().on(Arc::new(EmbeddedBackend::on(log)));
+/// assert_eq!(levada.topic::<String>("orders").create()?.partitions(), 8);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct EmbeddedBackend {
     log: Log,

@@ -24,6 +24,8 @@ use levada_log::{Error as LogError, check_name};
 use super::{differs, refused};
 
 /// Topics in memory.
+///
+/// See [`Builder::on`](crate::Builder::on).
 #[derive(Debug)]
 pub struct MemoryBackend {
     clock: Arc<dyn Clock>,

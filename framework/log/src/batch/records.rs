@@ -43,6 +43,30 @@ fn put_slice(bytes: &mut Vec<u8>, slice: &[u8]) {
 }
 
 /// A record of the log, borrowed from the bytes that were fetched.
+///
+/// # Examples
+///
+/// ```
+/// use levada_core::Timestamp;
+/// use levada_log::{Batch, Log, Record, TopicOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let log = Log::open(folder.path())?;
+/// let orders = log.create_topic("orders", TopicOptions::new()).wait()?.partition(0)?;
+/// let mut batch = Batch::new();
+/// let event_time = Timestamp::from_millis(1_000);
+/// let headers: &[(&str, &[u8])] = &[("row", b"17")];
+/// batch.push(&Record { key: Some(b"536365"), event_time, headers, ..Record::of(b"lantern") })?;
+/// orders.append(batch).wait()?;
+///
+/// let fetched = orders.fetch(0, 1 << 20).wait()?;
+/// let record = fetched.records().next().expect("it was appended");
+/// assert_eq!((record.offset, record.event_time), (0, event_time));
+/// assert_eq!((record.key, record.value), (Some(&b"536365"[..]), &b"lantern"[..]));
+/// assert_eq!(record.headers.get("row"), Some(&b"17"[..]));
+/// assert_eq!(record.headers.get("line"), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct RecordView<'a> {
     /// Its offset in the partition.
@@ -60,6 +84,8 @@ pub struct RecordView<'a> {
 }
 
 /// The headers of a record: an iterator that parses as it goes.
+///
+/// See [`RecordView`].
 #[derive(Clone, Debug)]
 pub struct Headers<'a> {
     left: u64,
@@ -86,6 +112,8 @@ impl<'a> Iterator for Headers<'a> {
 }
 
 /// The records of a batch, in order.
+///
+/// See [`FetchedBatch`](crate::FetchedBatch).
 #[derive(Clone, Debug)]
 pub struct Records<'a> {
     header: Header,

@@ -27,6 +27,8 @@ pub(crate) struct PartitionId {
 }
 
 /// What became of an append.
+///
+/// See [`Partition`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
     /// The offsets that the records got.
@@ -36,6 +38,25 @@ pub struct Appended {
 }
 
 /// Whether a partition can be used.
+///
+/// # Examples
+///
+/// ```
+/// use levada_log::{Log, Status, TopicOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let log = Log::open(folder.path())?;
+/// let orders = log.create_topic("orders", TopicOptions::new().partitions(3)).wait()?;
+/// for number in 0..orders.partitions() {
+///     match orders.partition(number)?.status() {
+///         Status::Healthy => {}
+///         Status::Failed { reason } => eprintln!("orders/{number} has stopped: {reason}"),
+///         _ => {}
+///     }
+/// }
+/// assert_eq!(orders.partition(0)?.status(), Status::Healthy);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
@@ -106,6 +127,22 @@ impl Partition {
     /// [`Error::NoSpace`]: crate::Error::NoSpace
     /// [`Error::Dead`]: crate::Error::Dead
     /// [`Error::Closed`]: crate::Error::Closed
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_log::{Batch, Log, Record, TopicOptions};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// let orders = log.create_topic("orders", TopicOptions::new()).wait()?.partition(0)?;
+    /// let mut batch = Batch::new();
+    /// batch.push(&Record::of(b"tea"))?;
+    /// batch.push(&Record::of(b"jam"))?;
+    /// assert_eq!(orders.append(batch).wait()?.offsets, 0..2);
+    /// assert_eq!(orders.append(Batch::new()).wait()?.offsets, 2..2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn append(&self, batch: Batch) -> Ticket<Appended> {
         if batch.is_empty() {
             let at = self.visible_end();
@@ -145,6 +182,33 @@ impl Partition {
     /// [`Error::Busy`]: crate::Error::Busy
     /// [`Error::Io`]: crate::Error::Io
     /// [`Error::Closed`]: crate::Error::Closed
+    ///
+    /// # Examples
+    ///
+    /// From the first record to the end, batch by batch:
+    ///
+    /// ```
+    /// use levada_log::{Batch, Log, Record, TopicOptions};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// let orders = log.create_topic("orders", TopicOptions::new()).wait()?.partition(0)?;
+    /// for value in ["tea", "jam", "nut"] {
+    ///     let mut batch = Batch::new();
+    ///     batch.push(&Record::of(value.as_bytes()))?;
+    ///     orders.append(batch).wait()?;
+    /// }
+    ///
+    /// let (mut values, mut next) = (Vec::new(), orders.start());
+    /// while next < orders.visible_end() {
+    ///     // One byte is less than a batch has: then it is one batch at a time.
+    ///     let fetched = orders.fetch(next, 1).wait()?;
+    ///     values.extend(fetched.records().map(|record| record.value.to_vec()));
+    ///     next = fetched.next;
+    /// }
+    /// assert_eq!(values, [b"tea", b"jam", b"nut"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn fetch(&self, from: u64, max_bytes: usize) -> Ticket<Fetched> {
         if let Some(known) = self.state.fetch_from_memory(from, max_bytes) {
             return Ticket::known(known);
@@ -159,6 +223,22 @@ impl Partition {
     /// # Errors
     ///
     /// As for [`fetch`](Self::fetch).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_log::{Batch, Log, Record, TopicOptions};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// let orders = log.create_topic("orders", TopicOptions::new()).wait()?.partition(0)?;
+    /// let mut batch = Batch::new();
+    /// batch.push(&Record::of(b"white lantern"))?;
+    /// let appended = orders.append(batch).wait()?;
+    /// assert_eq!(orders.append_time_at(0).wait()?, Some(appended.append_time));
+    /// assert_eq!(orders.append_time_at(1).wait()?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn append_time_at(&self, offset: u64) -> Ticket<Option<Timestamp>> {
         if let Some(known) = self.state.fetch_from_memory(offset, 0) {
             return Ticket::known(known.map(|fetched| first_append_time(&fetched.batches)));
@@ -197,6 +277,28 @@ impl Partition {
     /// Waits until the visible end lies past `past`, and gives it. Also ready, with whatever the
     /// end is, once no record can come any more: the topic is sealed, the partition has failed, or
     /// the log has stopped.
+    ///
+    /// # Examples
+    ///
+    /// A reader that waits for what comes next:
+    ///
+    /// ```
+    /// use std::future::poll_fn;
+    ///
+    /// use futures::{executor::block_on, future::join};
+    /// use levada_log::{Batch, Log, Record, TopicOptions};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// let orders = log.create_topic("orders", TopicOptions::new()).wait()?.partition(0)?;
+    /// let mut batch = Batch::new();
+    /// batch.push(&Record::of(b"white lantern"))?;
+    ///
+    /// let reader = poll_fn(|context| orders.poll_visible(context, 0));
+    /// let (end, appended) = block_on(join(reader, orders.append(batch)));
+    /// assert_eq!((end, appended?.offsets), (1, 0..1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn poll_visible(&self, context: &Context<'_>, past: u64) -> Poll<u64> {
         self.state.poll_visible(context, past)
     }

@@ -37,6 +37,25 @@ use crate::{
 use folder::Folder;
 
 /// What opening a data folder found.
+///
+/// # Examples
+///
+/// ```
+/// use levada_log::Log;
+///
+/// let folder = tempfile::tempdir()?;
+/// let log = Log::open(folder.path())?;
+/// log.close().wait()?;
+///
+/// let log = Log::open(folder.path())?;
+/// let recovery = log.recovery();
+/// assert!(recovery.clean, "after a crash it is false");
+/// if let Some(cut) = &recovery.cut {
+///     eprintln!("possibly acknowledged, and lost: {:?} batches", cut.batches);
+/// }
+/// assert_eq!(recovery.cut, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recovery {
@@ -50,6 +69,8 @@ pub struct Recovery {
 }
 
 /// A group commit that was cut off.
+///
+/// See [`Recovery`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CutCommit {
     /// The number of the journal that it was in.

@@ -11,6 +11,33 @@
 //!    and believe the answer: the operating system may have dropped the dirty pages (what
 //!    `PostgreSQL` found out in 2018).
 //! 4. Every call blocks. Only I/O work that was given to a [`Spawner`](levada_core::Spawner) calls.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use levada_log::vfs::{Entry, EntryKind, Open, OsFs, Vfs, VfsFile};
+//!
+//! /// Replaces a file as a whole: at any instant the old one is there, or the new one.
+//! fn replace(vfs: &dyn Vfs, folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+//!     let (next, path) = (folder.join("next"), folder.join(name));
+//!     let file: Box<dyn VfsFile> = vfs.open(&next, Open::CreateNew)?;
+//!     file.write_all_at(bytes, 0)?;
+//!     file.sync_data()?;
+//!     vfs.rename(&next, &path)?;
+//!     vfs.sync_dir(folder)
+//! }
+//!
+//! let folder = tempfile::tempdir()?;
+//! replace(&OsFs, folder.path(), "image", b"first")?;
+//! replace(&OsFs, folder.path(), "image", b"second")?;
+//! let entries: Vec<Entry> = OsFs.list(folder.path())?;
+//! assert_eq!(entries, [Entry { name: "image".into(), kind: EntryKind::File }]);
+//! let file = OsFs.open(&folder.path().join("image"), Open::Read)?;
+//! assert_eq!(file.len()?, 6);
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 use std::{ffi::OsString, fmt::Debug, io, path::Path};
 
@@ -108,6 +135,23 @@ pub trait Vfs: Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// `WouldBlock` when another holder has it, in this process or another.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    ///
+    /// use levada_log::vfs::{OsFs, Vfs};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("lock");
+    /// let lock = OsFs.lock(&path)?;
+    /// let refused = OsFs.lock(&path).expect_err("somebody has it");
+    /// assert_eq!(refused.kind(), ErrorKind::WouldBlock);
+    /// drop(lock);
+    /// OsFs.lock(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>>;
 }
 

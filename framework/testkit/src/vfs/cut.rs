@@ -10,6 +10,27 @@ use super::{
 };
 
 /// What a power cut keeps of what was not synced.
+///
+/// # Examples
+///
+/// ```
+/// use std::path::Path;
+///
+/// use levada_core::Seed;
+/// use levada_log::vfs::{Open, Vfs};
+/// use levada_testkit::vfs::{FaultyFs, Keep};
+///
+/// let fs = FaultyFs::new(Seed::new(7));
+/// let file = fs.open(Path::new("/a"), Open::CreateNew)?;
+/// file.sync_data()?;
+/// fs.sync_dir(Path::new("/"))?;
+/// file.write_all_at(b"tea", 0)?;
+/// let after = |keep| fs.power_cut(keep).contents("/a").unwrap();
+/// assert_eq!(after(Keep::Nothing), b"");
+/// assert_eq!(after(Keep::Everything), b"tea");
+/// assert_eq!(after(Keep::Zeros), [0; 3]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
     /// Any part of it, as the file system's seed decides.

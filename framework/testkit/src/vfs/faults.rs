@@ -10,6 +10,8 @@ use levada_core::Rng;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// What can go wrong.
+///
+/// See [`Fired`] and [`FaultyFs::inject`](super::FaultyFs::inject).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
     /// The machine or the process stops before a call, or in the middle of a write.
@@ -84,6 +86,8 @@ impl fmt::Display for Fault {
 }
 
 /// When a fault meets the calls that it can meet.
+///
+/// See [`Fired`], whose example fails the second sync and no other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum When {
     /// Never.

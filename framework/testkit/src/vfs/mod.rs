@@ -96,6 +96,24 @@ impl FaultyFs {
     ///
     /// If the fault does not come of calls: [`Fault::NoSpace`], which is for
     /// [`set_room`](Self::set_room), and those of a power cut.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::path::Path;
+    ///
+    /// use levada_core::Seed;
+    /// use levada_log::vfs::{Open, Vfs};
+    /// use levada_testkit::vfs::{Fault, FaultyFs, When};
+    ///
+    /// let fs = FaultyFs::new(Seed::new(7));
+    /// let file = fs.open(Path::new("/a"), Open::CreateNew)?;
+    /// fs.inject(Fault::ShortWrite, When::Always);
+    /// assert!(file.write_at(b"durable", 0)? < 7);
+    /// fs.heal();
+    /// assert_eq!(file.write_at(b"durable", 0)?, 7);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn inject(&self, fault: Fault, when: When) {
         assert!(
             fault.comes_of_calls(),
@@ -110,36 +128,138 @@ impl FaultyFs {
     }
 
     /// How many bytes files may still grow by until the disk is full. `None`: it never is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{io::ErrorKind, path::Path};
+    ///
+    /// use levada_core::Seed;
+    /// use levada_log::vfs::{Open, Vfs};
+    /// use levada_testkit::vfs::FaultyFs;
+    ///
+    /// let fs = FaultyFs::new(Seed::new(7));
+    /// let file = fs.open(Path::new("/a"), Open::CreateNew)?;
+    /// fs.set_room(Some(4));
+    /// let full = file.write_all_at(b"durable", 0).expect_err("there is room for 4 bytes");
+    /// assert_eq!(full.kind(), ErrorKind::StorageFull);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_room(&self, room: Option<u64>) {
         self.machine().control.room = room;
     }
 
     /// How many calls there were: the number of the next one, for [`When::After`].
+    ///
+    /// # Examples
+    ///
+    /// A crash in the middle of a program, at a call that another run has counted:
+    ///
+    /// ```
+    /// use std::{io, path::Path};
+    ///
+    /// use levada_core::Seed;
+    /// use levada_log::vfs::{Open, Vfs};
+    /// use levada_testkit::vfs::{Fault, FaultyFs, When};
+    ///
+    /// fn program(fs: &FaultyFs) -> io::Result<()> {
+    ///     let file = fs.open(Path::new("/a"), Open::CreateNew)?;
+    ///     file.write_all_at(b"tea", 0)?;
+    ///     file.sync_data()
+    /// }
+    ///
+    /// let whole = FaultyFs::new(Seed::new(7));
+    /// program(&whole)?;
+    /// assert_eq!(whole.calls(), 3);
+    /// for calls in 0..whole.calls() {
+    ///     let fs = FaultyFs::new(Seed::new(7));
+    ///     fs.inject(Fault::Crash, When::After(calls));
+    ///     assert!(program(&fs).is_err() && fs.is_crashed());
+    /// }
+    /// # Ok::<(), io::Error>(())
+    /// ```
     pub fn calls(&self) -> u64 {
         self.machine().control.calls
     }
 
     /// A hash of every call so far and its result, over power cuts and kills.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::path::Path;
+    ///
+    /// use levada_core::Seed;
+    /// use levada_log::vfs::{Open, Vfs};
+    /// use levada_testkit::vfs::FaultyFs;
+    ///
+    /// let trace = |bytes| -> std::io::Result<u64> {
+    ///     let fs = FaultyFs::new(Seed::new(7));
+    ///     fs.open(Path::new("/a"), Open::CreateNew)?.write_all_at(bytes, 0)?;
+    ///     Ok(fs.trace())
+    /// };
+    /// assert_eq!(trace(b"tea")?, trace(b"tea")?);
+    /// assert_ne!(trace(b"tea")?, trace(b"jam")?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn trace(&self) -> u64 {
         self.machine().control.trace
     }
 
     /// How often each fault fired, over power cuts and kills.
+    ///
+    /// See [`Fired`].
     pub fn fired(&self) -> Fired {
         self.machine().control.fired
     }
 
     /// Whether [`Fault::Crash`] has fired: every call fails from then on.
+    ///
+    /// See [`calls`](Self::calls).
     pub fn is_crashed(&self) -> bool {
         self.machine().control.life != Life::Up
     }
 
     /// Lets go of all locks, as some network file systems do while their holders live.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::path::Path;
+    ///
+    /// use levada_core::Seed;
+    /// use levada_log::vfs::Vfs;
+    /// use levada_testkit::vfs::FaultyFs;
+    ///
+    /// let fs = FaultyFs::new(Seed::new(7));
+    /// let _held = fs.lock(Path::new("/lock"))?;
+    /// assert!(fs.lock(Path::new("/lock")).is_err());
+    /// fs.drop_locks();
+    /// assert!(fs.lock(Path::new("/lock")).is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn drop_locks(&self) {
         self.machine().disk.locks.clear();
     }
 
     /// The file system that a killed process leaves behind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::path::Path;
+    ///
+    /// use levada_core::Seed;
+    /// use levada_log::vfs::{Open, Vfs};
+    /// use levada_testkit::vfs::{FaultyFs, Keep};
+    ///
+    /// let fs = FaultyFs::new(Seed::new(7));
+    /// fs.open(Path::new("/a"), Open::CreateNew)?.write_all_at(b"unsynced", 0)?;
+    /// let left = fs.kill();
+    /// assert_eq!(left.contents("/a").unwrap(), b"unsynced");
+    /// assert_eq!(left.power_cut(Keep::Nothing).contents("/a"), None);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn kill(&self) -> Self {
         let mut machine = self.machine().clone();
         machine.restart();
@@ -147,6 +267,8 @@ impl FaultyFs {
     }
 
     /// The file system that a power cut leaves behind.
+    ///
+    /// See [`FaultyFs`] and [`Keep`].
     pub fn power_cut(&self, keep: Keep) -> Self {
         let mut machine = self.machine().clone();
         machine.cut_power(keep);
@@ -169,6 +291,24 @@ impl FaultyFs {
     /// # Panics
     ///
     /// If there is no such file, or it is shorter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::path::Path;
+    ///
+    /// use levada_core::Seed;
+    /// use levada_log::vfs::{Open, Vfs};
+    /// use levada_testkit::vfs::FaultyFs;
+    ///
+    /// let fs = FaultyFs::new(Seed::new(7));
+    /// let file = fs.open(Path::new("/a"), Open::CreateNew)?;
+    /// file.write_all_at(b"durable", 0)?;
+    /// file.sync_data()?;
+    /// fs.rot("/a", 0, b"D");
+    /// assert_eq!(fs.contents("/a").unwrap(), b"Durable");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn rot(&self, path: impl AsRef<Path>, offset: usize, bytes: &[u8]) {
         self.machine().disk.rot(path.as_ref(), offset, bytes);
     }

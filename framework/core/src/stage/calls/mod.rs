@@ -17,6 +17,9 @@ pub(crate) use self::{batch::BatchCall, each::EachCall, stage::CallStage};
 use crate::{Timestamp, chain::Run, key::Key, record::Head};
 
 /// In which order the results of async calls go on.
+///
+/// See [`Stream::map_async`](crate::Stream::map_async) and
+/// [`KeyedStream::map_async`](crate::KeyedStream::map_async).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallOrder {
     /// One call per key at a time, so that results keep the order of each key.
