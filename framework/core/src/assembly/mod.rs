@@ -38,18 +38,22 @@
 //! # Ok::<(), levada::BoxError>(())
 //! ```
 
+mod layout;
+mod wires;
+
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError, atomic::AtomicU64},
 };
 
+use self::{layout::Layout, wires::Wires};
 use crate::{
-    BoxError, ChunkLimits, Clock, Seed, Spawner, Subscription, Wiring,
+    BoxError, ChunkLimits, Clock, Seed, Spawner, Subscription,
     chain::panic_text,
-    graph::{EdgePlan, Exchange, Grouping, OpenStage, Plan, Port, StageId, StageOpening},
+    graph::{OpenStage, Plan, StageOpening},
     node::{Opening, OperatorPlan},
-    port::{Receiver, Sender, edge},
+    port::Receiver,
     source::SourceContext,
     task::{CommandPort, Report, ReportPort, Task},
 };
@@ -224,196 +228,4 @@ pub fn assemble(plan: &Plan, settings: &Settings) -> Result<Assembly, BoxError> 
         operators,
         records_read,
     })
-}
-
-/// How many copies each stage has, and which splits there are.
-struct Layout {
-    copies: Vec<u32>,
-    key_groups: Vec<u32>,
-    /// The splits of all sources, those of one source together.
-    splits: Vec<SplitPlan>,
-    /// Where the splits of a stage's source begin.
-    first_split: Vec<u32>,
-    split_counts: Vec<u32>,
-}
-
-impl Layout {
-    fn of(plan: &Plan, parallelism: u32, cx: &SourceContext) -> Result<Self, BoxError> {
-        let stages = plan.stages.len();
-        let mut layout = Self {
-            copies: vec![1; stages],
-            key_groups: vec![1; stages],
-            splits: Vec::new(),
-            first_split: vec![0; stages],
-            split_counts: vec![0; stages],
-        };
-        // Edges lead from earlier stages to later ones, so that one pass sees inputs first.
-        for (id, stage) in plan.stages.iter().enumerate() {
-            if let Some(source) = &stage.source {
-                layout.add_source(id, source, cx)?;
-                layout.copies[id] = layout.split_counts[id].clamp(1, parallelism);
-            }
-            let inputs = plan.edges.iter().filter(|edge| edge.to == id);
-            for EdgePlan { from, exchange, .. } in inputs {
-                let (copies, key_groups) = match exchange {
-                    Exchange::Forward => (layout.copies[*from], layout.key_groups[*from]),
-                    Exchange::ByKey => (parallelism, Plan::KEY_GROUPS),
-                    Exchange::ByPartition(slots) => (parallelism.min(slots.partitions()), 1),
-                    Exchange::Single => (1, 1),
-                };
-                layout.copies[id] = layout.copies[id].max(copies);
-                layout.key_groups[id] = layout.key_groups[id].max(key_groups);
-            }
-            if stage.grouping == Grouping::Plain {
-                layout.key_groups[id] = 1;
-            }
-        }
-        Ok(layout)
-    }
-
-    fn add_source(
-        &mut self,
-        id: StageId,
-        source: &crate::graph::SourcePlan,
-        cx: &SourceContext,
-    ) -> Result<(), BoxError> {
-        let names = (source
-            .splits
-            .lock()
-            .expect("a source's own code does not panic here"))()?;
-        let subscription = (source
-            .subscribes
-            .lock()
-            .expect("a source's own code does not panic here"))(cx);
-        if source.topic_keys {
-            let slots = subscription
-                .as_ref()
-                .filter(|topic| topic.keyed)
-                .map(|topic| topic.slots);
-            self.key_groups[id] = slots
-                .ok_or("`.keyed(..)` stands only directly behind a topic: use `.key_by(..)`")?;
-        }
-        let subscription = subscription.map(Arc::new);
-        self.first_split[id] = number(self.splits.len());
-        self.split_counts[id] = number(names.len());
-        for (split, name) in names.into_iter().enumerate() {
-            let subscription = subscription.clone();
-            self.splits.push(SplitPlan {
-                name,
-                number: number(split),
-                subscription,
-            });
-        }
-        Ok(())
-    }
-
-    /// The splits that a copy reads, by their number within the pipeline.
-    fn splits_of(&self, stage: StageId, copy: u32) -> Vec<u32> {
-        let own = (0..self.split_counts[stage]).filter(|split| split % self.copies[stage] == copy);
-        own.map(|split| self.first_split[stage] + split).collect()
-    }
-}
-
-/// All edges, until each end is taken by its task.
-struct Wires<'a> {
-    plan: &'a Plan,
-    /// By edge of the plan, then by the copy that sends.
-    senders: Vec<Vec<Option<Wiring>>>,
-    /// By stage, then by copy.
-    receivers: Vec<Vec<Vec<Receiver>>>,
-}
-
-impl<'a> Wires<'a> {
-    fn new(plan: &'a Plan, layout: &Layout, settings: &Settings) -> Self {
-        let receivers = layout
-            .copies
-            .iter()
-            .map(|copies| (0..*copies).map(|_| Vec::new()).collect());
-        let mut wires = Self {
-            plan,
-            senders: Vec::new(),
-            receivers: receivers.collect(),
-        };
-        for plan in &plan.edges {
-            let copies = layout.copies[plan.to];
-            let owner = owners(&plan.exchange, copies);
-            let from = (0..layout.copies[plan.from]).map(|copy| {
-                let targets: Vec<u32> = match plan.exchange {
-                    Exchange::Forward => vec![copy % copies],
-                    Exchange::Single => vec![0],
-                    Exchange::ByKey | Exchange::ByPartition(_) => (0..copies).collect(),
-                };
-                let senders = targets
-                    .into_iter()
-                    .map(|to| wires.connect(plan.to, to, settings));
-                let senders: Vec<Sender> = senders.collect();
-                Some(Wiring {
-                    senders,
-                    owner: Arc::clone(&owner),
-                    limits: settings.limits,
-                })
-            });
-            let from = from.collect();
-            wires.senders.push(from);
-        }
-        wires
-    }
-
-    fn connect(&mut self, stage: StageId, copy: u32, settings: &Settings) -> Sender {
-        let (sender, receiver) = edge(settings.window, settings.incarnation);
-        self.receivers[stage][copy as usize].push(receiver);
-        sender
-    }
-
-    fn receivers(&mut self, stage: StageId, copy: u32) -> Vec<Receiver> {
-        std::mem::take(&mut self.receivers[stage][copy as usize])
-    }
-
-    fn main(&mut self, stage: StageId, copy: u32) -> Option<Wiring> {
-        let edge = self.edge(stage, |port| port == Port::Main)?;
-        self.senders[edge][copy as usize].take()
-    }
-
-    fn sides(&mut self, stage: StageId, copy: u32) -> Vec<((u32, &'static str), Wiring)> {
-        let mut sides = Vec::new();
-        for (edge, plan) in self
-            .plan
-            .edges
-            .iter()
-            .enumerate()
-            .filter(|(_, e)| e.from == stage)
-        {
-            if let Port::Side(operator, name) = plan.port {
-                let wiring = self.senders[edge][copy as usize].take();
-                sides.push(((operator, name), wiring.expect("each end is taken once")));
-            }
-        }
-        sides
-    }
-
-    fn edge(&self, stage: StageId, port: impl Fn(Port) -> bool) -> Option<usize> {
-        self.plan
-            .edges
-            .iter()
-            .position(|edge| edge.from == stage && port(edge.port))
-    }
-}
-
-/// Which copy each slot goes to.
-fn owners(exchange: &Exchange, copies: u32) -> Arc<[u32]> {
-    match exchange {
-        Exchange::Forward | Exchange::Single => Arc::default(),
-        // One receiver needs no choice.
-        _ if copies == 1 => Arc::default(),
-        Exchange::ByKey => (0..Plan::KEY_GROUPS).map(|slot| slot % copies).collect(),
-        Exchange::ByPartition(slots) => slots
-            .owners()
-            .iter()
-            .map(|partition| partition % copies)
-            .collect(),
-    }
-}
-
-fn number(count: usize) -> u32 {
-    u32::try_from(count).expect("a pipeline has few splits")
 }
