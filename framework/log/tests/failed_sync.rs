@@ -70,7 +70,7 @@ impl FailsOnce {
         }
     }
 
-    /// What the failed sync was of: the first of its names in the data folder, and whether a folder.
+    /// What the failed sync was of: its first name in the data folder, and whether it is a folder.
     fn place(&self, folder: &Path) -> String {
         let failed = self.disk().failed.clone().expect("a sync has failed");
         let inside = failed.strip_prefix(folder).unwrap();

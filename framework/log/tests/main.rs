@@ -9,7 +9,7 @@
 //! | [`torn`] | a torn last group commit is cut and reported, at whatever byte it was torn |
 //! | [`damage`] | other damage stops its partition, or the log, and changes nothing |
 //! | [`hostile`] | sizes that somebody else wrote cost neither a panic nor memory |
-//! | [`failed_sync`] | a sync that failed is never tried again, and nothing is acknowledged after it |
+//! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
 //! | [`faults`] | full disks, short writes |
 
 #![expect(
