@@ -2,8 +2,10 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use futures::executor::block_on;
 use levada::{Topic, prelude::*, sink::Collected, source::TopicSource};
 use levada_testkit::{TestBench, TestRun};
+use metrics_exporter_prometheus::PrometheusBuilder;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -15,6 +17,25 @@ fn write(bench: &TestBench, topic: &Topic<u32>, count: u32) {
     let mut run = bench.start(writing).unwrap();
     run.until_idle();
     assert!(matches!(run.result(), Some(Ok(()))));
+}
+
+/// What a recorder shows of the log and of the group, as Prometheus collects it.
+fn shown(run: &TestRun) -> Vec<String> {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let progress = run.running().progress();
+    metrics::with_local_recorder(&recorder, || block_on(progress.publish()));
+    let text = recorder.handle().render();
+    let families = ["levada_topic_", "levada_group_"];
+    let is_shown = |line: &&str| families.iter().any(|family| line.starts_with(family));
+    let mut shown: Vec<_> = text.lines().filter(is_shown).map(str::to_owned).collect();
+    shown.sort_unstable();
+    shown
+}
+
+/// Where the partition begins and ends, by the test's own count.
+fn ends(run: &TestRun) -> (u64, u64) {
+    let ends = run.lag()[0].ends;
+    (ends.start, ends.visible)
 }
 
 /// Position, lag in records, lag in seconds.
@@ -49,10 +70,12 @@ fn a_stalled_group_lags_by_what_was_appended_and_by_the_age_of_the_oldest() {
     let mut run = bench.start(pipeline).unwrap();
     run.advance(SECOND);
     assert_eq!(lag(&run), (0, 0, 0.0), "nothing was appended");
+    assert_eq!(ends(&run), (0, 0));
 
     write(&bench, &numbers, 3);
     run.advance(SECOND);
     assert_eq!(lag(&run), (0, 3, 1.0), "read, and not done");
+    assert_eq!(ends(&run), (0, 3));
     run.advance(8 * SECOND);
     assert_eq!(lag(&run), (0, 3, 9.0));
 
@@ -63,6 +86,21 @@ fn a_stalled_group_lags_by_what_was_appended_and_by_the_age_of_the_oldest() {
         lag(&run),
         (1, 4, 11.0),
         "the oldest is the second record of the first batch"
+    );
+    assert_eq!(ends(&run), (0, 5));
+    let (of_topic, of_group) = (
+        "{topic=\"numbers\",partition=\"0\"}",
+        "{group=\"slow\",topic=\"numbers\",partition=\"0\"}",
+    );
+    assert_eq!(
+        shown(&run),
+        [
+            format!("levada_group_committed_offset{of_group} 1"),
+            format!("levada_group_lag_records{of_group} 4"),
+            format!("levada_group_lag_seconds{of_group} 11"),
+            format!("levada_topic_partition_log_end_offset{of_topic} 5"),
+            format!("levada_topic_partition_log_start_offset{of_topic} 0"),
+        ]
     );
 
     for _ in 0..40 {

@@ -11,6 +11,9 @@ mod contract;
 /// What a newcomer gets wrong is told in a few lines, and what is right builds soon.
 mod first_hour;
 
+/// What a user's own tests cost: little time, and nothing in what is shipped.
+mod in_memory;
+
 /// Lag and counts are what a test counts itself.
 mod lag;
 
@@ -22,6 +25,9 @@ mod no_c;
 
 /// The order bus gives true answers, whatever happens to it.
 mod order_bus;
+
+/// A program that handles signals itself keeps them.
+mod own_signals;
 
 /// The real order lines that promises are held to, and what happens where they are missing.
 mod orders;

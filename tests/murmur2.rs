@@ -7,6 +7,7 @@ use std::{collections::HashMap, fmt};
 
 use levada::{Levada, prelude::*, sink::Collected};
 use levada_core::key::{Slots, key_bytes, murmur2};
+use levada_log::{Log, TopicOptions};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 const TABLE: &str = include_str!("vectors/murmur2/keys.csv");
@@ -180,5 +181,33 @@ fn both_backends_keep_each_key_where_kafka_would_also_after_a_restart() {
             let (_, want) = partitions.into_iter().find(|(of, _)| *of == 12).unwrap();
             assert_eq!(found.get(&key), Some(&want), "of {key:02x?}");
         }
+    }
+}
+
+#[test]
+fn a_topic_whose_keys_lie_elsewhere_is_refused_and_the_partitioner_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::open(folder.path()).unwrap();
+    let other = TopicOptions::new()
+        .codec("msgpack")
+        .partitioner("java-hash/1");
+    log.create_topic("keys", other.partitions(12))
+        .wait()
+        .unwrap();
+    log.close().wait().unwrap();
+    drop(log);
+    let levada = Levada::open(folder.path()).unwrap();
+    let topic = || levada.topic::<Bytes>("keys").partitions(12);
+    for refused in [topic().create(), topic().open()] {
+        let sentence = refused.unwrap_err().to_string();
+        let names = [
+            "`keys`",
+            "partitioner `java-hash/1`",
+            "partitioner `murmur2/1`",
+        ];
+        assert!(
+            names.iter().all(|name| sentence.contains(name)),
+            "{sentence}"
+        );
     }
 }

@@ -15,7 +15,10 @@ use flate2::read::GzDecoder;
 use levada_core::Seed;
 use lzma_rust2::XzReader;
 
-use crate::{reference::reference, support::root};
+use crate::{
+    reference::reference,
+    support::{root, skip},
+};
 
 /// How many rows of the year a subset is drawn from: about three weeks.
 const SPAN: u64 = 30_000;
@@ -25,23 +28,17 @@ const SPAN: u64 = 30_000;
 /// # Panics
 ///
 /// Where it is missing and `LEVADA_REQUIRE` lists `data`.
-#[expect(
-    clippy::print_stderr,
-    reason = "a test that checks nothing must say so"
-)]
 pub(crate) fn real_data() -> Option<PathBuf> {
     let shared = env::var_os("LEVADA_SHARED").map_or_else(|| root().join("../shared"), Into::into);
     let folder = shared.join("data/online-retail");
     if folder.is_dir() {
         return Some(folder);
     }
-    let required = env::var("LEVADA_REQUIRE").unwrap_or_default();
-    let missing = format!(
+    let reason = format!(
         "no order lines in `{}`: set LEVADA_SHARED",
         folder.display()
     );
-    assert!(!required.split(',').any(|need| need == "data"), "{missing}");
-    eprintln!("SKIPPED: {missing}");
+    skip("data", &reason);
     None
 }
 

@@ -49,7 +49,7 @@ pub fn run(config: &Config) -> Result<Ended, BusError> {
     };
 
     let mut gauges = Gauges::of(orders.raw());
-    let mut pipelines = Vec::new();
+    let mut feeding = None;
     if let Some(input) = input {
         let path = results.join("rejected.csv");
         let created = Rejects::create(&path);
@@ -58,8 +58,9 @@ pub fn run(config: &Config) -> Result<Ended, BusError> {
         let held = block_on(Held::by(orders.raw()))?;
         let (malformed, rate) = (config.input.malformed(), config.input.rate());
         let feed = Feed::new(input, malformed, rate, held, rejects);
-        pipelines.push(ingest(&levada, feed, &orders));
+        feeding = Some(ingest(&levada, feed, &orders));
     }
+    let mut pipelines = Vec::new();
     for group in &config.groups {
         let pipeline = levada.pipeline(group.name());
         group.draw(&Site {
@@ -71,6 +72,8 @@ pub fn run(config: &Config) -> Result<Ended, BusError> {
         });
         pipelines.push(pipeline);
     }
+    // Last, so that groups that are new have nothing behind them when they start.
+    pipelines.extend(feeding);
     let ended = run_and_show(&levada, pipelines, gauges)?;
     if config.metrics.linger && ended == Ended::Finished {
         say("all is done: metrics are served until this is told to stop");

@@ -9,7 +9,7 @@ use crate::{InputError, lines::Lines};
 
 /// A file is known by its header and this many rows: enough to tell files apart, and little enough
 /// to read again at each start.
-const IDENTIFYING_ROWS: usize = 1_000;
+const IDENTIFYING_ROWS: u64 = 1_000;
 
 /// What tells one input from another.
 ///
@@ -45,22 +45,24 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`InputError::Open`] where the file cannot be opened. One that cannot be read to the end of
-    /// these rows is identified by what comes before: [`Orders`](crate::Orders) says what is wrong.
+    /// Where the file cannot be opened, or cannot be read to the end of these rows: then it is not
+    /// known, and nothing must be begun with it.
     pub fn of_file(path: &Path) -> Result<Self, InputError> {
         let mut lines = Lines::open(path).map_err(|source| InputError::open(path, source))?;
-        Ok(Self::of_lines(&mut lines))
+        Self::of_lines(path, &mut lines)
     }
 
-    fn of_lines(lines: &mut Lines) -> Self {
+    fn of_lines(path: &Path, lines: &mut Lines) -> Result<Self, InputError> {
         let mut hash = Xxh3::new();
-        for _ in 0..=IDENTIFYING_ROWS {
-            let Ok(Some(line)) = lines.next() else { break };
+        // The header is no row.
+        for read in 0..=IDENTIFYING_ROWS {
+            let line = lines.next();
+            let line = line.map_err(|e| InputError::read(path, read.saturating_sub(1), e))?;
+            let Some(line) = line else { break };
             hash.update(line.bytes);
         }
-        Self::File {
-            fingerprint: format!("{:016x}", hash.digest()),
-        }
+        let fingerprint = format!("{:016x}", hash.digest());
+        Ok(Self::File { fingerprint })
     }
 }
 
@@ -84,7 +86,12 @@ mod tests {
     use super::*;
 
     fn identity(bytes: Vec<u8>) -> Identity {
-        Identity::of_lines(&mut Lines::over(Cursor::new(bytes)).unwrap())
+        read(bytes).unwrap()
+    }
+
+    fn read(bytes: Vec<u8>) -> Result<Identity, InputError> {
+        let mut lines = Lines::over(Cursor::new(bytes)).unwrap();
+        Identity::of_lines(Path::new("orders.gz"), &mut lines)
     }
 
     fn rows(count: usize) -> Vec<u8> {
@@ -116,5 +123,21 @@ mod tests {
         let mut other = rows(999);
         other.extend(b"another\n");
         assert_ne!(identity(other), identity(rows(1_000)));
+    }
+
+    #[test]
+    fn a_file_that_is_cut_off_within_these_rows_has_no_identity_and_one_after_them_has() {
+        let cut_after = |count: usize| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(&rows(count)).unwrap();
+            encoder.flush().unwrap();
+            read(encoder.get_ref().clone())
+        };
+        for count in [0, 500, 999] {
+            let refused = cut_after(count).unwrap_err().to_string();
+            let told = format!("`orders.gz` is cut off after {count} rows");
+            assert!(refused.contains(&told), "{refused}");
+        }
+        assert_eq!(cut_after(1_000).unwrap(), identity(rows(2_000)));
     }
 }

@@ -58,7 +58,7 @@ impl InputError {
         }
     }
 
-    fn read(path: &Path, rows: u64, source: io::Error) -> Self {
+    pub(crate) fn read(path: &Path, rows: u64, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
             io::ErrorKind::UnexpectedEof => Self::Truncated { path, rows },

@@ -58,6 +58,9 @@ pub(super) struct Bus {
     said: Vec<String>,
 }
 
+/// The exit code of a command line that means nothing.
+const USAGE: i32 = 2;
+
 /// How a program ended.
 #[derive(Debug)]
 pub(super) struct Ended {
@@ -131,8 +134,13 @@ impl Bus {
 
     /// SIGTERM: a request to stop.
     pub(super) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends a signal.
+    pub(super) fn signal(&self, name: &str) {
         let mut kill = Command::new("kill");
-        kill.args(["-TERM", &self.child.id().to_string()]);
+        kill.args([&format!("-{name}"), &self.child.id().to_string()]);
         assert!(kill.status().unwrap().success());
     }
 
@@ -170,18 +178,26 @@ impl Ended {
         assert_eq!(self.code, Some(0), "{:#?}", self.said);
     }
 
-    /// Asserts that it ended with this code, and one sentence that has all of `parts`.
+    /// Asserts that it ended with this code and one sentence that has all of `parts`, and said
+    /// nothing else but how far it was.
     pub(super) fn assert_refused(&self, code: i32, parts: &[&str]) {
+        self.assert_refused_beside(&[], code, parts);
+    }
+
+    /// The same of a program that may say these things as well.
+    pub(super) fn assert_refused_beside(&self, others: &[&str], code: i32, parts: &[&str]) {
         assert_eq!(self.code, Some(code), "{:#?}", self.said);
-        let errors: Vec<_> = self
-            .said
-            .iter()
-            .filter(|line| line.starts_with("error: "))
-            .collect();
-        assert_eq!(errors.len(), 1, "{:#?}", self.said);
+        let is_other = |line: &String| others.iter().any(|other| line.contains(other));
+        let is_told = |line: &&String| sent(line).is_none() && !is_other(line);
+        let mut said = self.said.iter().filter(is_told);
+        let error = said.next().map_or("", String::as_str);
+        assert!(error.starts_with("error: "), "{:#?}", self.said);
         for part in parts {
-            assert!(errors[0].contains(part), "`{part}` is not in {errors:?}");
+            assert!(error.contains(part), "`{part}` is not in {error:?}");
         }
+        // A usage error is followed by how to use it.
+        let rest: Vec<_> = said.filter(|_| code != USAGE).collect();
+        assert!(rest.is_empty(), "{rest:#?} beside {error:?}");
     }
 
     /// What it said last.

@@ -164,7 +164,8 @@ impl Keeper {
         match self.step(&shared) {
             Ok(()) => context.waker().wake_by_ref(),
             Err(Failure::NoSpace(error)) => {
-                tracing::warn!(%error, "a full journal cannot be flushed");
+                // The next who appends is told.
+                tracing::debug!(%error, "a full journal cannot be flushed");
                 shared.flush.set(SlotState::NoSpace(error));
                 shared.queue.filled.wake();
             }

@@ -220,7 +220,8 @@ fn fail(shared: &Shared, failure: Failure, items: Vec<Item>) -> Turn {
     let (error, waiting) = match failure {
         // What waits goes with it: a seal must not overtake the batches that were before it.
         Failure::NoSpace(error) => {
-            tracing::warn!(%error, "appends are refused");
+            // Whoever asked is told; that is where it is heard of.
+            tracing::debug!(%error, "appends are refused");
             (error, shared.queue.take_all())
         }
         Failure::Fatal(cause) => (shared.die(&cause), Vec::new()),

@@ -1,4 +1,4 @@
-//! Failed syncs, full disks, short and interrupted writes.
+//! Full disks, short and interrupted writes.
 
 use std::{
     fmt::Debug,
@@ -18,19 +18,16 @@ use levada_log::{
     vfs::{Open, OsFs, Vfs, VfsFile},
 };
 
-use crate::support::{Steps, batch, found, made, pass_to_os, read_all, reopened};
+use crate::support::{Steps, batch, found, made, pass_to_os, read_all};
 
 /// What goes wrong, and when.
 #[derive(Debug)]
 struct Faults {
-    /// Syncs that still work.
-    syncs: AtomicI64,
     /// Bytes that can still be written.
     room: AtomicI64,
     /// The most that one write takes; every other one is interrupted first.
     write_bytes: AtomicUsize,
     calls: AtomicUsize,
-    failed_syncs: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -45,11 +42,9 @@ struct FaultyFile {
 impl Faults {
     fn none() -> Arc<Self> {
         Arc::new(Self {
-            syncs: AtomicI64::new(i64::MAX),
             room: AtomicI64::new(i64::MAX),
             write_bytes: AtomicUsize::new(usize::MAX),
             calls: AtomicUsize::new(0),
-            failed_syncs: AtomicUsize::new(0),
         })
     }
 
@@ -108,10 +103,6 @@ impl VfsFile for FaultyFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if self.faults.syncs.fetch_sub(1, Ordering::SeqCst) <= 0 {
-            self.faults.failed_syncs.fetch_add(1, Ordering::SeqCst);
-            return Err(io::Error::from_raw_os_error(5));
-        }
         self.file.sync_data()
     }
 
@@ -133,43 +124,6 @@ fn append_until_refused(orders: &Partition, most: u64) -> (u64, Option<Error>) {
         }
     }
     (most, None)
-}
-
-#[test]
-fn failed_sync_is_never_tried_again_and_reopening_reads_the_truth() {
-    // Whatever the sync fails in: a journal, a segment, an image.
-    for syncs in 0..40 {
-        let folder = tempfile::tempdir().unwrap();
-        let faults = Faults::none();
-        let log = faults.options().open(folder.path()).unwrap();
-        let orders = made(&log, "orders");
-        faults.syncs.store(syncs, Ordering::SeqCst);
-        let (acknowledged, error) = append_until_refused(&orders, 1000);
-        let error = error.expect("a failed sync stops the log");
-        assert!(matches!(error, Error::Dead { .. }), "{error}");
-        assert!(matches!(
-            orders.append(batch(&[b"x"])).wait(),
-            Err(Error::Dead { .. })
-        ));
-        assert!(matches!(log.close().wait(), Err(Error::Dead { .. })));
-        assert_eq!(
-            read_all(&orders, 0).len() as u64,
-            acknowledged,
-            "reads go on"
-        );
-        // The writer and the keeper may each have been in a sync of their own.
-        assert!(faults.failed_syncs.load(Ordering::SeqCst) <= 2);
-        drop((log, orders));
-        faults.syncs.store(i64::MAX, Ordering::SeqCst);
-
-        let log = reopened(|| faults.options(), folder.path());
-        let read = read_all(&found(&log, "orders"), 0);
-        let numbers = read
-            .iter()
-            .map(|(_, value)| u64::from_le_bytes(*value.first_chunk().unwrap()));
-        assert!(numbers.eq(0..read.len() as u64));
-        assert!(read.len() as u64 >= acknowledged);
-    }
 }
 
 #[test]

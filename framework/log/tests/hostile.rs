@@ -1,10 +1,10 @@
 //! Sizes that were written by somebody else cost neither a panic nor memory.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use levada_log::{Error, Log};
 
-use crate::support::{batch, copy, found, journal, made, segments, small};
+use crate::support::{Steps, batch, copy, found, journal, made, segments, small};
 
 /// What a size could be set to.
 const HOSTILE: [u32; 7] = [0, 1, 4096, 1 << 24, i32::MAX as u32, 1 << 31, u32::MAX];
@@ -13,22 +13,26 @@ const ENOUGH_BYTES: u64 = 64 << 20;
 
 /// Opens a folder and reads its topic. Neither takes much memory, and what is not refused is what
 /// was appended, or the front of it.
+///
+/// All of the log's works run here, since only what this thread allocates is counted.
 fn check(folder: &Path, appended: &[&[u8]], what: &str) {
     let measured = allocation_counter::measure(|| {
-        let log = match Log::open(folder) {
+        let steps = Steps::default();
+        let options = Log::options().spawner(Arc::new(steps.clone()));
+        let log = match options.open(folder) {
             Ok(log) => log,
             Err(error) => {
                 return assert!(matches!(error, Error::Unusable { .. }), "{what}: {error}");
             }
         };
-        match found(&log, "orders").fetch(0, usize::MAX).wait() {
+        match steps.wait(found(&log, "orders").fetch(0, usize::MAX)) {
             Ok(fetched) => {
                 let values: Vec<_> = fetched.records().map(|record| record.value).collect();
                 assert!(appended.starts_with(&values), "{what}: {values:?}");
             }
             Err(error) => assert!(matches!(error, Error::Damaged { .. }), "{what}: {error}"),
         }
-        log.close().wait().unwrap();
+        steps.wait(log.close()).unwrap();
     });
     assert!(measured.bytes_max < ENOUGH_BYTES, "{what}: {measured:?}");
 }

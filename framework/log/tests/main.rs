@@ -9,7 +9,8 @@
 //! | [`torn`] | a torn last group commit is cut and reported, at whatever byte it was torn |
 //! | [`damage`] | other damage stops its partition, or the log, and changes nothing |
 //! | [`hostile`] | sizes that somebody else wrote cost neither a panic nor memory |
-//! | [`faults`] | failed syncs, full disks, short writes |
+//! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
+//! | [`faults`] | full disks, short writes |
 
 #![expect(
     clippy::unwrap_used,
@@ -18,6 +19,7 @@
 )]
 
 mod damage;
+mod failed_sync;
 mod faults;
 mod groups;
 mod hostile;

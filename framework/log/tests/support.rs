@@ -112,6 +112,19 @@ pub(crate) fn segments(folder: &Path) -> Vec<std::path::PathBuf> {
 pub(crate) struct Steps(Arc<Mutex<Vec<BoxFuture<'static, ()>>>>);
 
 impl Steps {
+    /// All visible records of a partition, as [`read_all`] finds them.
+    pub(crate) fn read_all(&self, partition: &Partition) -> Vec<(u64, Vec<u8>)> {
+        let (mut all, mut from) = (Vec::new(), 0);
+        while from < partition.visible_end() {
+            let fetched = self.wait(partition.fetch(from, 1000)).unwrap();
+            let records = fetched.records();
+            all.extend(records.map(|record| (record.offset, record.value.to_vec())));
+            assert!(fetched.next > from, "there is something below the end");
+            from = fetched.next;
+        }
+        all
+    }
+
     /// Polls each work once.
     pub(crate) fn step(&self) {
         let mut context = Context::from_waker(Waker::noop());
@@ -167,6 +180,17 @@ macro_rules! pass_to_os {
         crate::support::pass_to_os!(names);
     };
     (names) => {
+        crate::support::pass_to_os!(rest);
+
+        fn rename(&self, from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+            levada_log::vfs::OsFs.rename(from, to)
+        }
+
+        fn sync_dir(&self, path: &std::path::Path) -> std::io::Result<()> {
+            levada_log::vfs::OsFs.sync_dir(path)
+        }
+    };
+    (rest) => {
         fn create_dir_all(&self, path: &std::path::Path) -> std::io::Result<()> {
             levada_log::vfs::OsFs.create_dir_all(path)
         }
@@ -175,20 +199,12 @@ macro_rules! pass_to_os {
             levada_log::vfs::OsFs.list(path)
         }
 
-        fn rename(&self, from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
-            levada_log::vfs::OsFs.rename(from, to)
-        }
-
         fn remove_file(&self, path: &std::path::Path) -> std::io::Result<()> {
             levada_log::vfs::OsFs.remove_file(path)
         }
 
         fn remove_dir(&self, path: &std::path::Path) -> std::io::Result<()> {
             levada_log::vfs::OsFs.remove_dir(path)
-        }
-
-        fn sync_dir(&self, path: &std::path::Path) -> std::io::Result<()> {
-            levada_log::vfs::OsFs.sync_dir(path)
         }
     };
 }

@@ -36,13 +36,21 @@ pub(crate) trait Cases {
 
     /// Judges the campaign as a whole, once its last case has run and none has failed.
     ///
-    /// Not asked when `--count` picked the cases. The time may have allowed few of them, so what
-    /// is expected follows from how many ran, unless a part of the cases proves nothing.
+    /// Not asked when `--count` picked the cases.
     ///
     /// # Errors
     ///
     /// A campaign that proves too little, such as one in which a fault never fired.
-    fn judge(&self) -> Result<(), Fault>;
+    fn judge(&self) -> Result<Verdict, Fault>;
+}
+
+/// Whether the cases of a campaign show what it is there for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// They do.
+    Shown,
+    /// Nobody can tell, for this reason: too few have run.
+    NotJudged(String),
 }
 
 /// Why a case or a campaign failed, in words for a person.

@@ -26,6 +26,7 @@ mod cut;
 mod disk;
 mod faults;
 mod file;
+mod picked;
 mod planted;
 
 use std::{

@@ -19,7 +19,7 @@ use super::{
     power_cuts::{POWER_CUTS, play},
     scene::Plant,
 };
-use crate::campaign::{Campaign, Cases, Fault};
+use crate::campaign::{Campaign, Cases, Fault, Verdict};
 
 /// The campaign.
 pub(crate) const PLANTED: Campaign = Campaign {
@@ -85,10 +85,10 @@ impl Cases for Planted {
 
     /// All bugs must have been planted, from the first that was asked for: one of which nothing is
     /// known is as bad as one that was not caught.
-    fn judge(&self) -> Result<(), Fault> {
+    fn judge(&self) -> Result<Verdict, Fault> {
         let left: Vec<_> = BUGS[self.next..].iter().map(|(name, _)| *name).collect();
         if left.is_empty() {
-            return Ok(());
+            return Ok(Verdict::Shown);
         }
         let (left, name, next) = (left.join(", "), PLANTED.name, self.next);
         let sentence = format!("the time was too short to plant: {left}");
@@ -155,7 +155,7 @@ mod tests {
             };
             planted.judge().map_err(|fault| fault.to_string())
         };
-        assert_eq!(judged(BUGS.len()), Ok(()));
+        assert_eq!(judged(BUGS.len()), Ok(Verdict::Shown));
         for ran in 1..BUGS.len() {
             let sentence = judged(ran).unwrap_err();
             for (at, (name, _)) in BUGS.iter().enumerate() {

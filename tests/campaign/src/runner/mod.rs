@@ -10,7 +10,7 @@ use clap::Parser;
 use levada_core::Clock;
 
 use crate::{
-    campaign::{Campaign, Cases, Fault},
+    campaign::{Campaign, Cases, Fault, Verdict},
     schedule::{Range, Step, share},
 };
 
@@ -43,6 +43,9 @@ pub(crate) struct Options {
     /// Runs the full counts instead of those of continuous integration.
     #[arg(long)]
     full: bool,
+    /// Fails where too few cases have run to judge a campaign as a whole.
+    #[arg(long, conflicts_with = "count")]
+    judged: bool,
 }
 
 impl Options {
@@ -148,12 +151,11 @@ fn run_one(
             for line in cases.summary() {
                 writeln!(out, "{name}: {line}")?;
             }
-            // A few cases that were picked by hand are not expected to show everything.
-            let judged = || match options.count {
-                Some(_) => Ok(()),
-                None => cases.judge().map_err(|fault| format!("{name}: {fault}")),
+            let judged = match held {
+                Ok(()) => judge(name, cases.as_ref(), options, out)?,
+                broken => broken,
             };
-            (next, held.and_then(|()| judged()))
+            (next, judged)
         }
     };
     let seconds = clock.elapsed().saturating_sub(started).as_secs();
@@ -163,6 +165,30 @@ fn run_one(
         writeln!(out, "FAILED {fault}")?;
     }
     Ok(outcome.is_ok())
+}
+
+/// Judges a campaign whose cases have held, and says so where it cannot be. What broke.
+fn judge(
+    name: &str,
+    cases: &dyn Cases,
+    options: &Options,
+    out: &mut dyn Write,
+) -> Result<Result<(), String>, Error> {
+    // A few cases that were picked by hand are not expected to show everything.
+    let verdict = match options.count {
+        Some(_) => Ok(Verdict::NotJudged("--count picked its cases".to_owned())),
+        None => cases.judge(),
+    };
+    let reason = match verdict {
+        Ok(Verdict::Shown) => return Ok(Ok(())),
+        Ok(Verdict::NotJudged(reason)) => reason,
+        Err(fault) => return Ok(Err(format!("{name}: {fault}"))),
+    };
+    writeln!(out, "{name}: NOT JUDGED: {reason}")?;
+    if options.judged {
+        return Ok(Err(format!("{name}: it was to be judged, and {reason}")));
+    }
+    Ok(Ok(()))
 }
 
 /// Runs the cases of `range`: the first that did not run, and what broke.

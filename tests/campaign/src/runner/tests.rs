@@ -26,6 +26,9 @@ struct Numbers {
     ran: Vec<u64>,
     broken: Option<u64>,
     panicking: Option<u64>,
+    /// Judged only once so many have run.
+    needed: usize,
+    /// So many must have run for the campaign to show anything.
     least: usize,
 }
 
@@ -44,11 +47,11 @@ impl Cases for Numbers {
         vec![format!("ran {:?}", self.ran)]
     }
 
-    fn judge(&self) -> Result<(), Fault> {
-        if self.ran.len() < self.least {
-            Err("no kill".into())
-        } else {
-            Ok(())
+    fn judge(&self) -> Result<Verdict, Fault> {
+        match self.ran.len() {
+            ran if ran < self.needed => Ok(Verdict::NotJudged(format!("{ran} have run"))),
+            ran if ran < self.least => Err("no kill".into()),
+            _ => Ok(Verdict::Shown),
         }
     }
 }
@@ -86,6 +89,16 @@ const IDLE: Campaign = Campaign {
     start: || {
         Ok(Box::new(Numbers {
             least: 4,
+            ..Numbers::default()
+        }))
+    },
+    ..SOUND
+};
+const CAREFUL: Campaign = Campaign {
+    name: "careful",
+    start: || {
+        Ok(Box::new(Numbers {
+            needed: 3,
             ..Numbers::default()
         }))
     },
@@ -195,6 +208,27 @@ fn a_campaign_that_proves_too_little_fails() {
         report(&[IDLE], "--only idle --count 1").0,
         Ok(true),
         "a case is no campaign"
+    );
+}
+
+#[test]
+fn a_campaign_that_was_not_judged_says_so_and_fails_where_it_was_to_be() {
+    let said = "careful: NOT JUDGED: 2 have run\n";
+    let (kept, text) = report(&[CAREFUL], "--only careful --from 1");
+    assert_eq!((kept, text.contains(said)), (Ok(true), true), "{text}");
+    let (kept, text) = report(&[CAREFUL], "--only careful --from 1 --judged");
+    assert_eq!((kept, text.contains(said)), (Ok(false), true), "{text}");
+    let failed = "FAILED careful: it was to be judged, and 2 have run";
+    assert!(text.contains(failed), "{text}");
+
+    let (kept, text) = report(&[CAREFUL], "--judged");
+    assert_eq!(kept, Ok(true));
+    assert!(!text.contains("NOT JUDGED"), "{text}");
+    let (kept, text) = report(&[CAREFUL], "--only careful --count 3");
+    assert_eq!(kept, Ok(true));
+    assert!(
+        text.contains("NOT JUDGED: --count picked its cases"),
+        "{text}"
     );
 }
 

@@ -5,6 +5,7 @@
 
 mod acknowledged;
 mod child;
+mod tally;
 
 use std::{
     fs,
@@ -19,10 +20,11 @@ use levada_core::{Clock, Rng, Seed, Spawner, SystemClock, Threads};
 use tempfile::TempDir;
 
 use super::require;
-use crate::campaign::{Campaign, Cases, Fault};
+use crate::campaign::{Campaign, Cases, Fault, Verdict};
 use acknowledged::Acknowledged;
 pub(crate) use child::child;
 use child::{CHILD, Event};
+use tally::{Killed, Tally};
 
 /// The campaign.
 pub(crate) const KILLS: Campaign = Campaign {
@@ -36,10 +38,6 @@ pub(crate) const KILLS: Campaign = Campaign {
 
 /// Cycles in one folder. Each looks at all that is there, so that more would take ever longer.
 const CYCLES_PER_FOLDER: u64 = 20;
-/// Cycles after which the shares of the kinds of kills are judged.
-const ENOUGH: usize = 50;
-/// Records acknowledged in the median cycle, at least.
-const LEAST_MEDIAN: u64 = 1_000;
 /// A child that says nothing for so long hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Lines of a child that may wait to be read: it blocks when there are more.
@@ -63,20 +61,38 @@ struct Kills {
     folder: TempDir,
     acknowledged: Acknowledged,
     in_folder: u64,
-    /// Records acknowledged, by cycle.
-    records: Vec<u64>,
-    in_recovery: usize,
-    at_rolls: usize,
-    torn: u64,
+    tally: Tally,
+}
+
+/// How far a child had come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Starting,
+    Opening,
+    Opened,
 }
 
 /// What a child did until it was killed.
 #[derive(Debug, Default)]
 struct Life {
-    has_opened: bool,
+    stage: Stage,
     records: u64,
     rolls: u64,
     failure: Option<String>,
+}
+
+impl Life {
+    /// When it ended, in this cycle of its folder: the first finds nothing to recover there.
+    fn killed(&self, plan: Plan, cycle: u64) -> Killed {
+        match (self.stage, plan) {
+            (Stage::Starting, _) => Killed::Before,
+            (Stage::Opening, _) if cycle == 0 => Killed::Before,
+            (Stage::Opening, _) => Killed::InRecovery,
+            (Stage::Opened, Plan::Rolling(rolls, _)) if self.rolls >= rolls => Killed::AtRoll,
+            (Stage::Opened, _) => Killed::Appending,
+        }
+    }
 }
 
 impl Kills {
@@ -86,10 +102,7 @@ impl Kills {
             folder: TempDir::new()?,
             acknowledged: Acknowledged::default(),
             in_folder: 0,
-            records: Vec::new(),
-            in_recovery: 0,
-            at_rolls: 0,
-            torn: 0,
+            tally: Tally::default(),
         })
     }
 
@@ -153,10 +166,10 @@ impl Kills {
 
     fn take(&mut self, event: &Event, life: &mut Life) -> Result<(), Fault> {
         match event {
-            Event::Opening => {}
-            Event::Opened => life.has_opened = true,
+            Event::Opening => life.stage = Stage::Opening,
+            Event::Opened => life.stage = Stage::Opened,
             // Opening begins files as well.
-            Event::Rolling => life.rolls += u64::from(life.has_opened),
+            Event::Rolling => life.rolls += u64::from(life.stage == Stage::Opened),
             Event::Appended(appended) => {
                 life.records += u64::from(appended.count);
                 self.acknowledged.add(*appended)?;
@@ -175,7 +188,7 @@ impl Kills {
         let copy = TempDir::new()?;
         copy_folder(&self.data(), copy.path())?;
         let log = child::options().open(copy.path())?;
-        self.torn += u64::from(log.recovery().cut.is_some());
+        self.tally.torn += u64::from(log.recovery().cut.is_some());
         self.acknowledged.compare(&log, cycle)?;
         log.close().wait()?;
         Ok(())
@@ -195,41 +208,16 @@ impl Cases for Kills {
         let life = self.cycle(cycle, plan)?;
         let looked = self.look(cycle);
         looked.map_err(|fault| format!("{plan:?}, cycle {cycle} in its folder: {fault}"))?;
-        self.records.push(life.records);
-        self.in_recovery += usize::from(!life.has_opened && cycle > 0);
-        self.at_rolls += usize::from(matches!(plan, Plan::Rolling(..)) && life.has_opened);
+        self.tally.add(life.records, life.killed(plan, cycle));
         Ok(())
     }
 
     fn summary(&self) -> Vec<String> {
-        let (cycles, records) = (self.records.len(), self.records.iter().sum::<u64>());
-        let median = median(&self.records);
-        vec![
-            format!("{records} records acknowledged, {median} in the median cycle"),
-            format!(
-                "of {cycles} kills {} in recovery, {} at a roll",
-                self.in_recovery, self.at_rolls
-            ),
-            format!("{} torn commits", self.torn),
-        ]
+        self.tally.summary()
     }
 
-    fn judge(&self) -> Result<(), Fault> {
-        let cycles = self.records.len();
-        if cycles < ENOUGH {
-            return Ok(());
-        }
-        let median = median(&self.records);
-        require!(
-            median >= LEAST_MEDIAN,
-            "{median} records in the median cycle; {LEAST_MEDIAN} are asked for"
-        );
-        let tenth = cycles.div_ceil(10);
-        require!(
-            self.in_recovery >= tenth && self.at_rolls >= tenth,
-            "a tenth of the kills, {tenth}, is asked for in recovery and at a roll"
-        );
-        Ok(())
+    fn judge(&self) -> Result<Verdict, Fault> {
+        self.tally.judge()
     }
 }
 
@@ -262,12 +250,6 @@ fn plan(rng: &mut Rng) -> Plan {
     }
 }
 
-fn median(numbers: &[u64]) -> u64 {
-    let mut sorted = numbers.to_vec();
-    sorted.sort_unstable();
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0)
-}
-
 fn copy_folder(from: &Path, to: &Path) -> Result<(), Fault> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
@@ -280,4 +262,33 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn life(stage: Stage, rolls: u64) -> Life {
+        Life {
+            stage,
+            rolls,
+            ..Life::default()
+        }
+    }
+
+    #[test]
+    fn a_kill_is_in_recovery_only_once_an_old_folder_is_being_opened() {
+        let killed = |stage, cycle| life(stage, 0).killed(Plan::After(Duration::ZERO), cycle);
+        assert_eq!(killed(Stage::Starting, 1), Killed::Before);
+        assert_eq!(killed(Stage::Opening, 1), Killed::InRecovery);
+        assert_eq!(killed(Stage::Opening, 0), Killed::Before);
+        assert_eq!(killed(Stage::Opened, 1), Killed::Appending);
+    }
+
+    #[test]
+    fn a_kill_is_at_a_roll_only_once_the_file_was_begun() {
+        let plan = Plan::Rolling(2, Duration::ZERO);
+        assert_eq!(life(Stage::Opened, 1).killed(plan, 1), Killed::Appending);
+        assert_eq!(life(Stage::Opened, 2).killed(plan, 1), Killed::AtRoll);
+    }
 }

@@ -1,6 +1,10 @@
 //! How a life ends, and how the next begins: the first act of which is to look what is there.
 
+#[cfg(test)]
+use levada_log::Recovery;
 use levada_log::{Error, Log};
+#[cfg(test)]
+use levada_testkit::vfs::FaultyFs;
 use levada_testkit::vfs::{Fault as Faulty, Keep, When};
 
 use super::{FOLDER, Life, Scene, below};
@@ -16,9 +20,6 @@ pub(crate) enum Ending {
     Kill,
     /// The power goes, and takes any part of what was not synced.
     PowerCut,
-    /// The power goes, and leaves this much.
-    #[cfg(test)]
-    Cut(Keep),
     /// The last handle is dropped without closing.
     Drop,
 }
@@ -78,8 +79,6 @@ impl Scene {
         self.fs = match ending {
             Ending::Kill | Ending::Drop => self.fs.kill(),
             Ending::PowerCut => self.fs.power_cut(Keep::Any),
-            #[cfg(test)]
-            Ending::Cut(keep) => self.fs.power_cut(keep),
         };
     }
 
@@ -154,5 +153,37 @@ impl Scene {
                 self.fs.set_room(Some(room));
             }
         }
+    }
+}
+
+/// What tests need that look at every crash, instead of those that a seed draws.
+#[cfg(test)]
+impl Scene {
+    /// Cuts the power so, opens the folder with nothing else going wrong, and compares what is
+    /// there with the ledger.
+    pub(in crate::log) fn cut(
+        &mut self,
+        cut: impl FnOnce(&FaultyFs) -> FaultyFs,
+    ) -> Result<Recovery, Fault> {
+        self.life.log = None;
+        self.life = Life::ended(self.seed);
+        self.fs = cut(&self.fs);
+        let log = self.open(1)?;
+        let recovery = log.recovery().clone();
+        self.life.log = Some(log);
+        self.shown.restarts += 1;
+        audit(&mut self.ledger, self.life.log(), &self.life.steps)?;
+        Ok(recovery)
+    }
+
+    /// Kills the process, and opens the folder with a crash before call `call`, if it has so many.
+    pub(in crate::log) fn crash_in_opening(&mut self, call: u64) -> Result<(), Fault> {
+        self.strike(Ending::Kill);
+        self.fs.inject(Faulty::Crash, When::After(call));
+        match self.open(1) {
+            Ok(log) => self.life.log = Some(log),
+            Err(error) => require!(self.fs.is_crashed(), "a folder was refused: {error}"),
+        }
+        Ok(())
     }
 }
