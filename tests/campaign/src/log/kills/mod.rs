@@ -7,16 +7,10 @@ mod acknowledged;
 mod child;
 mod tally;
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
-    time::Duration,
-};
+use std::{fs, path::Path, process::Command, time::Duration};
 
-use levada_core::{Clock, Rng, Seed, Spawner, SystemClock, Threads};
+use levada_core::{Clock, Rng, Seed, SystemClock};
+use levada_testkit::{Heard, Victim};
 use tempfile::TempDir;
 
 use super::require;
@@ -40,8 +34,6 @@ pub(crate) const KILLS: Campaign = Campaign {
 const CYCLES_PER_FOLDER: u64 = 20;
 /// A child that says nothing for so long hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Lines of a child that may wait to be read: it blocks when there are more.
-const LINES: usize = 1 << 16;
 
 /// When a child is killed.
 #[derive(Clone, Copy, Debug)]
@@ -112,21 +104,16 @@ impl Kills {
 
     /// Starts a child, kills it as planned and takes in what it said.
     fn cycle(&mut self, cycle: u64, plan: Plan) -> Result<Life, Fault> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args([
-                CHILD.as_ref(),
-                self.data().as_os_str(),
-                cycle.to_string().as_ref(),
-            ])
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let lines = lines(&mut child)?;
+        let victim = Victim::start(Command::new(std::env::current_exe()?).args([
+            CHILD.as_ref(),
+            self.data().as_os_str(),
+            cycle.to_string().as_ref(),
+        ]))?;
         let mut life = Life::default();
-        let waited = self.wait(plan, &lines, &mut life);
-        child.kill()?;
-        child.wait()?;
+        let waited = self.wait(plan, &victim, &mut life);
+        let unheard = victim.kill()?;
         waited?;
-        for event in lines {
+        for event in unheard.iter().filter_map(|line| Event::parse(line)) {
             self.take(&event, &mut life)?;
         }
         match life.failure {
@@ -136,7 +123,7 @@ impl Kills {
     }
 
     /// Waits until the planned time, and takes in what the child says meanwhile.
-    fn wait(&mut self, plan: Plan, lines: &Receiver<Event>, life: &mut Life) -> Result<(), Fault> {
+    fn wait(&mut self, plan: Plan, victim: &Victim, life: &mut Life) -> Result<(), Fault> {
         let start = self.clock.elapsed();
         let mut deadline = match plan {
             Plan::After(span) => start + span,
@@ -144,10 +131,13 @@ impl Kills {
         };
         loop {
             let left = deadline.saturating_sub(self.clock.elapsed());
-            let event = match lines.recv_timeout(left) {
-                Ok(event) => event,
-                Err(RecvTimeoutError::Timeout) => break,
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            let line = match victim.listen(left) {
+                Heard::Line(line) => line,
+                Heard::Nothing => break,
+                Heard::End => return Ok(()),
+            };
+            let Some(event) = Event::parse(&line) else {
+                continue;
             };
             self.take(&event, life)?;
             let now = self.clock.elapsed();
@@ -219,25 +209,6 @@ impl Cases for Kills {
     fn judge(&self) -> Result<Verdict, Fault> {
         self.tally.judge()
     }
-}
-
-/// What a child says, as it says it.
-fn lines(child: &mut Child) -> Result<Receiver<Event>, Fault> {
-    let (sender, receiver) = sync_channel(LINES);
-    let output = child.stdout.take().ok_or("the child has no output")?;
-    let read = async move {
-        let mut lines = BufReader::new(output).lines();
-        // The last line may be cut short: then nobody has read it.
-        while let Some(Ok(line)) = lines.next() {
-            if let Some(event) = Event::parse(&line)
-                && sender.send(event).is_err()
-            {
-                return;
-            }
-        }
-    };
-    Threads.spawn("lines of a child", Box::pin(read))?;
-    Ok(receiver)
 }
 
 fn plan(rng: &mut Rng) -> Plan {
