@@ -359,7 +359,7 @@ mod tests {
             offset: 3,
         };
         let failure = Failure {
-            place: Place::Operator(0),
+            place: Place::Step(0),
             origin,
             reason: "broken".into(),
         };

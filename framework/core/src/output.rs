@@ -233,7 +233,7 @@ impl<T: Data, K: Key, F> Rekey<T, K, F> {
 impl<T: Data, K: Key, Old: Key, F: Fn(&T) -> K + 'static> Push<T, Old> for Rekey<T, K, F> {
     #[inline]
     fn push(&mut self, value: T, _: &Old, head: &Head, run: &Run) {
-        let before = run.enter(Place::Key("key_by"));
+        let before = run.enter(Place::Closure("key_by"));
         let key = (self.key)(&value);
         match hash_of(&key, &mut self.bytes) {
             Ok(hash) => {

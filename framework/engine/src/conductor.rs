@@ -231,9 +231,9 @@ impl Conductor {
             }),
             Outcome::Failed(failure) => {
                 let operator = match failure.place {
-                    Place::Source => "source".to_owned(),
-                    Place::Operator(number) => self.operators[number as usize].name.clone(),
-                    Place::Key(method) => method.to_owned(),
+                    Place::Reader => "source".to_owned(),
+                    Place::Step(number) => self.operators[number as usize].name.clone(),
+                    Place::Closure(method) => method.to_owned(),
                 };
                 let record = self.record(failure.origin);
                 Err(Error::Stage {

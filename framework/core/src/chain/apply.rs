@@ -87,7 +87,7 @@ impl<O, P, K: Key> ApplyPush<O, P, K> {
         let Node {
             id, state, sides, ..
         } = &mut *self.node;
-        let before = run.enter(Place::Operator(*id));
+        let before = run.enter(Place::Step(*id));
         let mut out = Next {
             line: &mut self.next,
             key,

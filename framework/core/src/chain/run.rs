@@ -10,12 +10,12 @@ use crate::{BoxError, Timestamp, port::Sender, record::Origin};
 /// Whose code is at work in a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// The source's.
-    Source,
-    /// That of the operator or sink of this number within the pipeline.
-    Operator(u32),
+    /// What reads a source.
+    Reader,
+    /// The operator or sink of this number within the pipeline.
+    Step(u32),
     /// The closure that gives a record its key, by the name of the method that took it.
-    Key(&'static str),
+    Closure(&'static str),
 }
 
 /// Why a stage cannot go on.
@@ -51,7 +51,7 @@ impl Default for Run {
             now: Cell::new(Timestamp::MIN),
             full: Cell::new(false),
             raised: Cell::new(false),
-            place: Cell::new(Place::Source),
+            place: Cell::new(Place::Reader),
             origin: Cell::new(Origin::TIMER),
             failure: RefCell::new(None),
             waker: RefCell::new(Waker::noop().clone()),

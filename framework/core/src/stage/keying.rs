@@ -60,11 +60,11 @@ impl<F> RoutedKey<F> {
 
 impl<T, K: Key, F: Fn(&T) -> K + Clone + Send + 'static> Keying<T, K> for RoutedKey<F> {
     fn key(&mut self, value: &T, routed: Option<u32>, run: &Run) -> Result<(K, u32), BoxError> {
-        run.at_place(Place::Key("keyed"));
+        run.at_place(Place::Closure("keyed"));
         let key = (self.key)(value);
         let hash = hash_of(&key, &mut self.bytes)?;
         if routed == Some(hash) {
-            run.at_place(Place::Source);
+            run.at_place(Place::Reader);
             return Ok((key, hash));
         }
         match routed {

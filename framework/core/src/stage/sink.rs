@@ -94,7 +94,7 @@ impl<T: Send + 'static, K: Key, W: SinkWriter<T, K>> SinkStage<T, K, W> {
 
     /// What follows is the sink's, and of no record.
     fn enter(&self, run: &Run) {
-        run.at_place(Place::Operator(self.operator));
+        run.at_place(Place::Step(self.operator));
         run.at(Origin::TIMER);
     }
 }

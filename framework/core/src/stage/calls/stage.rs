@@ -126,7 +126,7 @@ impl<T, K, C: Caller<T, K>> CallStage<T, K, C> {
     }
 
     fn start_calls(&mut self, run: &Run) {
-        run.at_place(Place::Operator(self.operator));
+        run.at_place(Place::Step(self.operator));
         let input = if self.open_edges == 0 {
             InputState::Ended
         } else {
@@ -153,7 +153,7 @@ impl<T, K, C: Caller<T, K>> CallStage<T, K, C> {
             Ok(value) => value,
             Err(panic) => {
                 self.counts.errors.fetch_add(1, Ordering::Relaxed);
-                run.at_place(Place::Operator(self.operator));
+                run.at_place(Place::Step(self.operator));
                 run.fail(
                     head.origin,
                     format!("panicked: {}", panic_text(&*panic)).into(),
