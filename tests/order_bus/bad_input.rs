@@ -1,6 +1,6 @@
 //! Bad input loses nothing and gets one sentence that names the thing and the fix.
 
-use std::{fs, io::Write as _, net::TcpListener, path::Path, process::Command};
+use std::{fs, io::Write as _, net::TcpListener, path::Path};
 
 use ::order_bus::{COLUMNS, Generator, write_csv};
 use flate2::{Compression, write::GzEncoder};
@@ -8,10 +8,9 @@ use levada::{Levada, Seed};
 
 use super::{
     assert_answers, generated,
-    program::{Bus, Ended, no_process_begins, program},
+    program::{Bus, Ended, no_process_begins},
     reference_answers, rows_in_topic,
 };
-use crate::support::skip;
 
 const FAST: [&str; 4] = ["--rate", "0", "--work", "0"];
 
@@ -241,69 +240,4 @@ fn another_input_or_other_partitions_on_old_data_are_refused_and_both_are_named(
     let ended = run(folder.path(), &["--input", &input]);
     ended.assert_refused(1, &["the generator's seed 1", "an order file with hash"]);
     assert_eq!(rows_in_topic(&folder.path().join("data")).len(), 50);
-}
-
-/// Runs the bus by a shell that first does this, on more lines than three megabytes hold.
-fn run_after(first: &str, mut shell: Command, folder: &Path) -> Ended {
-    shell.current_dir(folder).arg("sh").arg("-c");
-    shell
-        .arg(format!("{first} && exec \"$0\" \"$@\""))
-        .arg(program());
-    Bus::spawn(
-        shell,
-        folder,
-        &[&FAST[..], &["--records", "40000"]].concat(),
-    )
-    .wait()
-}
-
-/// The log is closed on the way out, and that a full disk may not allow either.
-fn assert_full(ended: &Ended) {
-    let parts = ["no space left for", "data/log", "free some"];
-    ended.assert_refused_beside(&["the log was not closed in order"], 1, &parts);
-}
-
-/// A limit on the size of files refuses what a full disk refuses, and needs no rights.
-#[test]
-#[cfg(unix)]
-fn a_file_that_may_not_grow_is_named_and_the_next_start_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
-    // In blocks of 512 bytes. Unless it is ignored, the signal ends the process instead.
-    let limit = "trap '' XFSZ && ulimit -f 6144";
-    let ended = run_after(limit, Command::new("env"), folder.path());
-    assert_full(&ended);
-    let kept = rows_in_topic(&folder.path().join("data"));
-    assert!((1..40_000).contains(&kept.len()), "{} rows", kept.len());
-
-    run(folder.path(), &["--records", "40000"]).assert_success();
-    let rows = rows_in_topic(&folder.path().join("data"));
-    assert_eq!(rows, (0..40_000).collect::<Vec<_>>());
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_full_disk_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("data")).unwrap();
-    let mount = "mount -t tmpfs -o size=3m none data";
-    // The superuser may mount; others may in a world of their own, where the kernel lets them.
-    let ways = [&["--mount"][..], &["--mount", "--map-root-user"]];
-    let unshare = |way: &[&str]| {
-        let mut unshare = Command::new("unshare");
-        unshare.args(way);
-        unshare
-    };
-    let can_mount = |way: &&[&str]| {
-        let mut tried = unshare(way);
-        let tried = tried
-            .current_dir(&folder)
-            .args(["sh", "-c", mount])
-            .output();
-        tried.is_ok_and(|output| output.status.success())
-    };
-    let Some(way) = ways.into_iter().find(can_mount) else {
-        return skip("small-disk", "no small disk can be mounted here");
-    };
-    let ended = run_after(mount, unshare(way), folder.path());
-    assert_full(&ended);
 }

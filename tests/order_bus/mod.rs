@@ -1,6 +1,7 @@
 //! The order bus: true answers, whatever the wiring, and after whatever happened to the process.
 
 mod bad_input;
+mod full_disk;
 mod kills;
 mod metrics;
 mod program;

@@ -141,6 +141,7 @@ impl Bus {
     pub(super) fn signal(&self, name: &str) {
         let mut kill = Command::new("kill");
         kill.args([&format!("-{name}"), &self.child.id().to_string()]);
+        let _beginning = no_process_begins();
         assert!(kill.status().unwrap().success());
     }
 

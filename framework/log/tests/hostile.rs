@@ -1,8 +1,12 @@
 //! Sizes that were written by somebody else cost neither a panic nor memory.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use levada_log::{Error, Log};
+use levada_log::{Batch, Error, Log, Record};
 
 use crate::support::{Steps, batch, copy, found, journal, made, segments, small};
 
@@ -72,19 +76,21 @@ fn hostile_sizes_in_the_head_of_a_frame_bring_nothing_wrong() {
     }
 }
 
+/// Brings a batch to a segment of a log that is then closed: the segment.
+fn flushed(folder: &Path, batch: Batch) -> PathBuf {
+    let log = small().open(folder).unwrap();
+    made(&log, "orders").append(batch).wait().unwrap();
+    log.close().wait().unwrap();
+    drop(log);
+    let log = small().open(folder).unwrap();
+    log.close().wait().unwrap();
+    segments(folder).remove(0)
+}
+
 #[test]
 fn hostile_sizes_in_the_head_of_a_batch_bring_nothing_wrong() {
     let folder = tempfile::tempdir().unwrap();
-    let log = small().open(folder.path()).unwrap();
-    made(&log, "orders")
-        .append(batch(&[b"only"]))
-        .wait()
-        .unwrap();
-    log.close().wait().unwrap();
-    drop(log);
-    let log = small().open(folder.path()).unwrap();
-    log.close().wait().unwrap();
-    let segment = segments(folder.path()).remove(0);
+    let segment = flushed(folder.path(), batch(&[b"only"]));
     let whole = fs::read(&segment).unwrap();
     // The length of the records, the last offset, and the number of records.
     for (at, number) in [12, 56, 60]
@@ -96,6 +102,49 @@ fn hostile_sizes_in_the_head_of_a_batch_bring_nothing_wrong() {
         set(&mut spoilt, at, number, end);
         fs::write(&segment, &spoilt).unwrap();
         check(folder.path(), &[b"only"], &format!("{number} at {at}"));
+    }
+}
+
+/// A number as records hold it, in seven bits a byte.
+fn varint(mut number: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number.to_le_bytes()[0]);
+    bytes
+}
+
+#[test]
+fn hostile_sizes_in_a_record_bring_nothing_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let value = &[b'v'; 16];
+    let mut only = Batch::new();
+    let record = Record {
+        key: Some(&[b'k'; 16]),
+        headers: &[("named-by-sixteen", &[b'h'; 16])],
+        ..Record::of(value)
+    };
+    only.push(&record).unwrap();
+    let segment = flushed(folder.path(), only);
+    let whole = fs::read(&segment).unwrap();
+    // The offset; the lengths of key and value; the headers, and the lengths of the only one.
+    for (at, small) in [(0, 0), (3, 16), (20, 16), (37, 1), (38, 16), (55, 16)] {
+        assert_eq!(whole[120 + at], small, "at {at}");
+        for number in HOSTILE
+            .map(u64::from)
+            .into_iter()
+            .chain([1 << 63, u64::MAX])
+        {
+            let (mut spoilt, bytes) = (whole.clone(), varint(number));
+            spoilt[120 + at..][..bytes.len()].copy_from_slice(&bytes);
+            // The length of the records stays, and the checksum fits again.
+            let (end, length) = (spoilt.len(), *whole[12..].first_chunk().unwrap());
+            set(&mut spoilt, 12, u32::from_le_bytes(length), end);
+            fs::write(&segment, &spoilt).unwrap();
+            check(folder.path(), &[value], &format!("{number} at {at}"));
+        }
     }
 }
 
