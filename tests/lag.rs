@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use futures::executor::block_on;
 use levada::{Topic, prelude::*, sink::Collected, source::TopicSource};
-use levada_testkit::{TestBench, TestRun};
+use levada_testkit::{TestBench, TestPipeline};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -20,7 +20,7 @@ fn write(bench: &TestBench, topic: &Topic<u32>, count: u32) {
 }
 
 /// What a recorder shows of the log and of the group, as Prometheus collects it.
-fn shown(run: &TestRun) -> Vec<String> {
+fn shown(run: &TestPipeline) -> Vec<String> {
     let recorder = PrometheusBuilder::new().build_recorder();
     let progress = run.running().progress();
     metrics::with_local_recorder(&recorder, || block_on(progress.publish()));
@@ -33,13 +33,13 @@ fn shown(run: &TestRun) -> Vec<String> {
 }
 
 /// Where the partition begins and ends, by the test's own count.
-fn ends(run: &TestRun) -> (u64, u64) {
+fn ends(run: &TestPipeline) -> (u64, u64) {
     let ends = run.lag()[0].ends;
     (ends.start, ends.visible)
 }
 
 /// Position, lag in records, lag in seconds.
-fn lag(run: &TestRun) -> (u64, u64, f64) {
+fn lag(run: &TestPipeline) -> (u64, u64, f64) {
     let lags = run.lag();
     assert_eq!(lags.len(), 1);
     (lags[0].position, lags[0].records, lags[0].seconds)

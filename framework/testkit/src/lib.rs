@@ -3,7 +3,7 @@
 //! | | is |
 //! |---|---|
 //! | [`TestClock`] | a clock that a test moves |
-//! | [`TestBench`], [`TestRun`] | pipelines on one thread, the same run every time |
+//! | [`TestBench`], [`TestPipeline`] | pipelines on one thread, the same run every time |
 //! | [`conformance`] | what every backend must do |
 //! | [`vfs`] | files that are lost, torn and refused |
 //! | [`Victim`] | a process that is killed |
@@ -50,6 +50,6 @@ mod victim;
 
 pub use self::{
     clock::{Sleep, TestClock},
-    pipeline::{TestBench, TestRun, TestSpawner},
+    pipeline::{TestBench, TestPipeline, TestSpawner},
     victim::{Heard, Victim},
 };

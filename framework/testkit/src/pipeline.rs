@@ -99,7 +99,7 @@ impl TestBench {
     }
 
     /// Takes a pipeline apart and opens it; nothing moves before
-    /// [`until_idle`](TestRun::until_idle).
+    /// [`until_idle`](TestPipeline::until_idle).
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl TestBench {
     /// run.result().expect("its input has ended")?;
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn start(&self, pipeline: Pipeline) -> Result<TestRun, Error> {
+    pub fn start(&self, pipeline: Pipeline) -> Result<TestPipeline, Error> {
         let Prepared {
             tasks,
             conductor,
@@ -137,7 +137,7 @@ impl TestBench {
                 deadline: None,
             })
         });
-        Ok(TestRun {
+        Ok(TestPipeline {
             clock: self.clock.clone(),
             works: self.works.clone(),
             tasks: tasks.collect(),
@@ -207,7 +207,7 @@ struct Seat {
 /// assert_eq!(batches.take(), [[7, 8]]);
 /// # Ok::<(), Error>(())
 /// ```
-pub struct TestRun {
+pub struct TestPipeline {
     clock: TestClock,
     works: TestSpawner,
     tasks: Vec<Seat>,
@@ -218,15 +218,15 @@ pub struct TestRun {
     result: Option<Result<(), Error>>,
 }
 
-impl fmt::Debug for TestRun {
+impl fmt::Debug for TestPipeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestRun")
+        f.debug_struct("TestPipeline")
             .field("tasks", &self.tasks.len())
             .finish_non_exhaustive()
     }
 }
 
-impl TestRun {
+impl TestPipeline {
     /// Gives turns until nobody has anything to do before the clock moves. The clock stands still.
     ///
     /// See [`TestBench::start`].
@@ -240,7 +240,7 @@ impl TestRun {
 
     /// Moves the clock on and runs what that wakes.
     ///
-    /// See [`TestRun`].
+    /// See [`TestPipeline`].
     ///
     /// # Panics
     ///

@@ -5,7 +5,7 @@ use std::time::Duration;
 use levada_core::{ChunkLimits, Timestamp};
 use levada_engine::{Levada, Pipeline};
 use levada_operators::{prelude::*, sink::Collected};
-use levada_testkit::{TestBench, TestRun};
+use levada_testkit::{TestBench, TestPipeline};
 
 use crate::support::{append, row, seal};
 
@@ -47,7 +47,12 @@ fn every_so_many_says_the_rest_at_the_end_and_nothing_twice() {
 /// A topic of one partition, and a pipeline on a bench that reads it through `draw`.
 fn fed<U>(
     draw: impl FnOnce(levada_core::Stream<u32>, &Collected<U>),
-) -> (TestBench, levada_core::Topic<u32>, TestRun, Collected<U>) {
+) -> (
+    TestBench,
+    levada_core::Topic<u32>,
+    TestPipeline,
+    Collected<U>,
+) {
     let bench = TestBench::new();
     let numbers = bench
         .levada()
