@@ -47,6 +47,10 @@ impl Pipeline {
         }
     }
 
+    pub(crate) fn levada(&self) -> &Levada {
+        &self.levada
+    }
+
     /// Its name: the group that it reads topics under.
     pub fn name(&self) -> &str {
         &self.name
@@ -76,23 +80,7 @@ impl Pipeline {
     ///
     /// When it cannot be built, or a source has nothing to read from.
     pub fn start(self) -> Result<Running, Error> {
-        let levada = self.levada.clone();
-        let threads = levada.threads()?;
-        let Prepared {
-            tasks,
-            conductor,
-            running,
-        } = self.prepare()?;
-        levada.watch(&running.progress)?;
-        for task in tasks {
-            start_task(
-                threads.of_copy(task.copy),
-                task,
-                Arc::clone(&levada.seams().clock),
-            );
-        }
-        start_conductor(threads.system(), conductor);
-        Ok(running)
+        self.prepare()?.start()
     }
 
     /// Takes it apart into what an executor drives: [`start`](Self::start) does so with actors, a
@@ -155,7 +143,7 @@ impl Pipeline {
             uncommitted: None,
         };
         let running = Running {
-            _levada: self.levada,
+            levada: self.levada,
             name: self.name,
             progress,
             baton,
@@ -195,6 +183,26 @@ pub struct Prepared {
     pub running: Running,
 }
 
+impl Prepared {
+    /// Has actors drive it.
+    pub(crate) fn start(self) -> Result<Running, Error> {
+        let Self {
+            tasks,
+            conductor,
+            running,
+        } = self;
+        let levada = &running.levada;
+        let threads = levada.threads()?;
+        levada.watch(&running.progress)?;
+        for task in tasks {
+            let clock = Arc::clone(&levada.seams().clock);
+            start_task(threads.of_copy(task.copy), task, clock);
+        }
+        start_conductor(threads.system(), conductor, levada.clone());
+        Ok(running)
+    }
+}
+
 /// What was read before is read again: nobody should have to find that out.
 fn say_that_it_starts_over(pipeline: &str, progress: &Progress) {
     for topic in progress.filled_topics() {
@@ -207,10 +215,11 @@ fn say_that_it_starts_over(pipeline: &str, progress: &Progress) {
 
 /// A pipeline that runs.
 ///
-/// Dropping it does not stop it; it then runs until its sources end or the process does.
+/// Dropping it does not stop it, also where no [`Levada`] is left: it then runs until its sources
+/// end or the process does.
 pub struct Running {
     /// Threads and topics are there as long as somebody may wait for it.
-    _levada: Levada,
+    levada: Levada,
     name: Arc<str>,
     progress: Arc<Progress>,
     baton: Arc<Baton>,
@@ -232,26 +241,31 @@ impl Running {
 
     /// A last checkpoint, then stop. What was read and is not done is done by the next run.
     ///
+    /// What it is told first counts: a pipeline that was told to drain finishes.
+    ///
     /// # Errors
     ///
     /// Why it did not come to that.
-    pub fn stop(self) -> Result<(), Error> {
+    pub fn stop(self) -> Result<Ended, Error> {
         self.finish(Ending::Stop)
     }
 
     /// Ends every source, finishes everything, and stops.
     ///
+    /// What it is told first counts: one that was told to stop does not drain, and the result says
+    /// [`Ended::Stopped`].
+    ///
     /// # Errors
     ///
     /// Why it did not come to that.
-    pub fn drain(self) -> Result<(), Error> {
+    pub fn drain(self) -> Result<Ended, Error> {
         self.finish(Ending::Drain)
     }
 
     /// Stops at once.
     pub fn abort(self) {
         match self.finish(Ending::Abort) {
-            Ok(()) | Err(Error::Aborted { .. }) => {}
+            Ok(_) | Err(Error::Aborted { .. }) => {}
             Err(error) => tracing::warn!(pipeline = %self.name, %error, "failed before its abort"),
         }
     }
@@ -262,7 +276,7 @@ impl Running {
     /// # Errors
     ///
     /// Why it ended before its input did.
-    pub fn wait(self) -> Result<(), Error> {
+    pub fn wait(self) -> Result<Ended, Error> {
         self.baton.wait()
     }
 
@@ -271,7 +285,7 @@ impl Running {
     /// # Errors
     ///
     /// Why it ended before its input did.
-    pub async fn ended(self) -> Result<(), Error> {
+    pub async fn ended(self) -> Result<Ended, Error> {
         poll_fn(|cx| self.baton.poll_end(cx)).await
     }
 
@@ -285,17 +299,18 @@ impl Running {
         &self.progress
     }
 
-    /// Tells it to come to its end, and returns at once.
+    /// Tells it to come to its end, and returns at once. What it is told first counts; only an
+    /// abort overrules that.
     pub fn tell(&self, ending: Ending) {
         self.baton.wish(ending);
     }
 
     /// The result, if it has ended within `timeout`.
-    pub(crate) fn wait_for(&self, timeout: Duration) -> Option<Result<(), Error>> {
+    pub(crate) fn wait_for(&self, timeout: Duration) -> Option<Result<Ended, Error>> {
         self.baton.wait_for(timeout)
     }
 
-    fn finish(&self, ending: Ending) -> Result<(), Error> {
+    fn finish(&self, ending: Ending) -> Result<Ended, Error> {
         self.baton.wish(ending);
         self.baton.wait()
     }

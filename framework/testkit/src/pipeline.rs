@@ -239,7 +239,7 @@ impl TestRun {
         let waker = Waker::from(Arc::clone(&self.conductor_woken));
         match self.conductor.turn(&mut Context::from_waker(&waker)) {
             Conducted::Sleep(until) => self.conductor_deadline = until,
-            Conducted::Done(result) => self.result = Some(result),
+            Conducted::Done(result) => self.result = Some(result.map(drop)),
         }
         true
     }

@@ -1,11 +1,7 @@
 //! Topics in memory: nothing survives the process, and nothing is installed or written.
-//!
-//! It keeps every record until it is dropped, so it is for tests, for trying things out, and for
-//! input that fits in memory. What the log refuses it refuses too, in the same words.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    ops::ControlFlow,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
@@ -14,22 +10,36 @@ use futures::{FutureExt as _, future};
 use levada_core::{
     Clock, Timestamp,
     backend::{
-        Backend, BackendError, Batch, Durability, Ends, Fetched, FetchedBatch, Headers, NewRecord,
-        Partition, RecordView, Ticket, Topic, TopicSpec, Traits,
+        Backend, BackendError, Batch, Durability, Ends, Fetched, Partition, Ticket, Topic,
+        TopicSpec, Traits,
     },
     key::Slots,
 };
-use levada_log::{Error as LogError, check_name};
+use levada_log::{Error as LogError, FetchedBatch, MAX_PARTITIONS, check_name};
 
-use super::{differs, refused};
+use super::{differs, encode, options, refused, show, stopped};
 
-/// Topics in memory.
+/// Topics in memory, for tests, for trying things out, and for input that fits in memory.
+///
+/// It takes and refuses what [`EmbeddedBackend`](super::EmbeddedBackend) does, in the same words.
+/// What differs:
+///
+/// 1. Nothing survives the process, and an append is acknowledged at once.
+/// 2. Every record is kept until the backend is dropped: memory has no bound, and
+///    [`poll_room`](Partition::poll_room) never waits.
+/// 3. Offsets have no gaps.
 #[derive(Debug)]
 pub struct MemoryBackend {
     clock: Arc<dyn Clock>,
-    topics: Mutex<HashMap<String, Arc<MemoryTopic>>>,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    topics: HashMap<String, Arc<MemoryTopic>>,
     /// By group, topic and partition.
-    positions: Mutex<BTreeMap<(String, String, u32), u64>>,
+    positions: BTreeMap<(String, String, u32), u64>,
+    closed: bool,
 }
 
 impl MemoryBackend {
@@ -37,8 +47,7 @@ impl MemoryBackend {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            topics: Mutex::default(),
-            positions: Mutex::default(),
+            held: Mutex::default(),
         }
     }
 }
@@ -52,53 +61,32 @@ impl Backend for MemoryBackend {
     }
 
     fn create_topic(&self, name: &str, spec: &TopicSpec) -> Result<Arc<dyn Topic>, BackendError> {
-        check_name("topic", name).map_err(refused)?;
-        let limit = levada_log::MAX_PARTITIONS;
-        if spec.partitions == 0 || spec.partitions > limit {
-            let asked = spec.partitions;
-            let said = format!("topic `{name}` cannot have {asked} partitions: take 1 to {limit}");
-            return Err(BackendError::Failed(said.into()));
+        let mut held = lock(&self.held);
+        if let Some(topic) = held.topics.get(name) {
+            differs(name, &topic.spec, spec)?;
+            return Ok(Arc::clone(topic) as Arc<dyn Topic>);
         }
-        let mut topics = lock(&self.topics);
-        let mut names = topics.keys();
-        let is_twin = |other: &&String| *other != name && other.eq_ignore_ascii_case(name);
-        if let Some(existing) = names.find(is_twin) {
-            let (name, existing) = (name.to_owned(), existing.clone());
-            return Err(refused(LogError::TopicExists { name, existing }));
-        }
-        let topic = topics
-            .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(MemoryTopic::new(name, spec.clone(), &self.clock)));
-        differs(name, &topic.spec, spec)?;
-        Ok(Arc::clone(topic) as Arc<dyn Topic>)
+        held.check_new(name, spec).map_err(refused)?;
+        let topic = Arc::new(MemoryTopic::new(name, spec.clone(), &self.clock));
+        held.topics.insert(name.to_owned(), Arc::clone(&topic));
+        Ok(topic)
     }
 
     fn topic(&self, name: &str) -> Result<Arc<dyn Topic>, BackendError> {
-        let topics = lock(&self.topics);
-        let unknown = || BackendError::UnknownTopic {
-            topic: name.to_owned(),
-        };
-        topics
-            .get(name)
-            .map(|topic| Arc::clone(topic) as Arc<dyn Topic>)
-            .ok_or_else(unknown)
+        let topic = Arc::clone(lock(&self.held).topic(name)?);
+        Ok(topic)
     }
 
     fn commit(&self, group: &str, positions: Vec<(String, u32, u64)>) -> Ticket<()> {
-        if let Err(error) = check_name("group", group) {
-            return future::ready(Err(refused(error))).boxed();
-        }
-        let mut held = lock(&self.positions);
-        for (topic, partition, offset) in positions {
-            held.insert((group.to_owned(), topic, partition), offset);
-        }
-        future::ready(Ok(())).boxed()
+        future::ready(lock(&self.held).commit(group, positions)).boxed()
     }
 
     fn positions(&self, group: &str, topic: &str) -> Result<BTreeMap<u32, u64>, BackendError> {
         check_name("group", group).map_err(refused)?;
-        let held = lock(&self.positions);
+        let held = lock(&self.held);
+        held.topic(topic)?;
         let own = held
+            .positions
             .iter()
             .filter(|((of, on, _), _)| of == group && on == topic);
         Ok(own
@@ -106,7 +94,66 @@ impl Backend for MemoryBackend {
             .collect())
     }
 
-    fn close(&self) {}
+    fn close(&self) {
+        let mut held = lock(&self.held);
+        held.closed = true;
+        for partition in held.topics.values().flat_map(|topic| &topic.partitions) {
+            let mut log = lock(&partition.log);
+            log.closed = true;
+            log.wake();
+        }
+    }
+}
+
+impl Held {
+    fn topic(&self, name: &str) -> Result<&Arc<MemoryTopic>, BackendError> {
+        let topic = name.to_owned();
+        self.topics
+            .get(name)
+            .ok_or(BackendError::UnknownTopic { topic })
+    }
+
+    fn check_open(&self) -> Result<(), LogError> {
+        if self.closed {
+            return Err(LogError::Closed);
+        }
+        Ok(())
+    }
+
+    fn check_new(&self, name: &str, spec: &TopicSpec) -> Result<(), LogError> {
+        check_name("topic", name)?;
+        options(spec).check()?;
+        let mut names = self.topics.keys();
+        if let Some(existing) = names.find(|other| other.eq_ignore_ascii_case(name)) {
+            let (name, existing) = (name.to_owned(), existing.clone());
+            return Err(LogError::TopicExists { name, existing });
+        }
+        self.check_open()
+    }
+
+    fn commit(
+        &mut self,
+        group: &str,
+        positions: Vec<(String, u32, u64)>,
+    ) -> Result<(), BackendError> {
+        check_name("group", group).map_err(refused)?;
+        let (size, limit) = (positions.len() as u64, u64::from(MAX_PARTITIONS));
+        if size > limit {
+            let what = "number of positions";
+            return Err(refused(LogError::TooLarge { what, size, limit }));
+        }
+        for (topic, number, offset) in &positions {
+            self.topic(topic)?
+                .check_position(group, *number, *offset)
+                .map_err(refused)?;
+        }
+        self.check_open().map_err(refused)?;
+        for (topic, partition, offset) in positions {
+            let of = (group.to_owned(), topic, partition);
+            self.positions.insert(of, offset);
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -134,6 +181,29 @@ impl MemoryTopic {
             spec,
         }
     }
+
+    /// Refuses a position that nobody can have come to.
+    fn check_position(&self, group: &str, number: u32, offset: u64) -> Result<(), LogError> {
+        let topic: Arc<str> = self.name.as_str().into();
+        let Some(partition) = self.partitions.get(number as usize) else {
+            return Err(LogError::UnknownPartition {
+                topic,
+                partition: number,
+                partitions: self.spec.partitions,
+            });
+        };
+        let end = lock(&partition.log).end;
+        if offset > end {
+            return Err(LogError::BeyondEnd {
+                group: group.into(),
+                topic,
+                partition: number,
+                offset,
+                end,
+            });
+        }
+        Ok(())
+    }
 }
 
 impl Topic for MemoryTopic {
@@ -156,6 +226,9 @@ impl Topic for MemoryTopic {
     fn seal(&self) -> Ticket<()> {
         for partition in &self.partitions {
             let mut log = lock(&partition.log);
+            if log.closed {
+                return future::ready(Err(refused(LogError::Closed))).boxed();
+            }
             log.sealed = true;
             log.wake();
         }
@@ -173,9 +246,10 @@ struct MemoryPartition {
 
 #[derive(Debug, Default)]
 struct Records {
-    batches: Vec<Arc<Stored>>,
+    batches: Vec<FetchedBatch>,
     end: u64,
     sealed: bool,
+    closed: bool,
     waiting: Vec<Waker>,
 }
 
@@ -195,34 +269,34 @@ impl Records {
     }
 }
 
-#[derive(Debug)]
-struct Stored {
-    first: u64,
-    append_time: Timestamp,
-    batch: Batch,
+impl MemoryPartition {
+    fn take(&self, batch: &Batch) -> Result<u64, BackendError> {
+        let records = encode(batch)?;
+        let mut log = lock(&self.log);
+        if log.sealed {
+            let (topic, partition) = (self.topic.clone(), self.number);
+            return Err(BackendError::Sealed { topic, partition });
+        }
+        if log.closed {
+            return Err(refused(LogError::Closed));
+        }
+        let first = log.end;
+        if records.is_empty() {
+            return Ok(first);
+        }
+        let before = log.batches.last().map(FetchedBatch::append_time);
+        let append_time = self.clock.now().max(before.unwrap_or(Timestamp::MIN));
+        let stored = FetchedBatch::of(records, first, append_time);
+        log.end = stored.end_offset();
+        log.batches.push(stored);
+        log.wake();
+        Ok(first)
+    }
 }
 
 impl Partition for MemoryPartition {
     fn append(&self, batch: Batch) -> Ticket<u64> {
-        let mut log = lock(&self.log);
-        if log.sealed {
-            let (topic, partition) = (self.topic.clone(), self.number);
-            return future::ready(Err(BackendError::Sealed { topic, partition })).boxed();
-        }
-        let first = log.end;
-        let before = log
-            .batches
-            .last()
-            .map_or(Timestamp::MIN, |last| last.append_time);
-        let append_time = self.clock.now().max(before);
-        log.end += batch.len() as u64;
-        log.batches.push(Arc::new(Stored {
-            first,
-            append_time,
-            batch,
-        }));
-        log.wake();
-        future::ready(Ok(first)).boxed()
+        future::ready(self.take(&batch)).boxed()
     }
 
     fn fetch(&self, from: u64, max_bytes: usize) -> Ticket<Fetched> {
@@ -231,13 +305,12 @@ impl Partition for MemoryPartition {
             batches: Vec::new(),
             next: from,
         };
-        let behind = |stored: &Arc<Stored>| stored.first + stored.batch.len() as u64;
-        let first = log.batches.partition_point(|stored| behind(stored) <= from);
+        let first = log.batches.partition_point(|of| of.end_offset() <= from);
         let mut bytes = 0;
         for stored in &log.batches[first..] {
-            bytes += stored.batch.bytes();
-            fetched.next = behind(stored);
-            fetched.batches.push(Box::new(Shown(Arc::clone(stored))));
+            bytes += stored.bytes().len();
+            fetched.next = stored.end_offset();
+            fetched.batches.push(show(stored.clone()));
             if bytes >= max_bytes {
                 break;
             }
@@ -254,56 +327,13 @@ impl Partition for MemoryPartition {
         if log.end > past || log.sealed {
             return Poll::Ready(Ok(log.ends()));
         }
+        if log.closed {
+            return Poll::Ready(Err(stopped(&self.topic, self.number, LogError::Closed)));
+        }
         if !log.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
             log.waiting.push(cx.waker().clone());
         }
         Poll::Pending
-    }
-}
-
-/// A batch as its readers see it.
-#[derive(Debug)]
-struct Shown(Arc<Stored>);
-
-impl FetchedBatch for Shown {
-    fn append_time(&self) -> Timestamp {
-        self.0.append_time
-    }
-
-    fn next_offset(&self) -> u64 {
-        self.0.first + self.0.batch.len() as u64
-    }
-
-    fn each_from(&self, from: u64, each: &mut dyn FnMut(RecordView<'_>) -> ControlFlow<()>) {
-        let mut offset = self.0.first;
-        let _stopped = self.0.batch.try_each(|record: NewRecord<'_>| {
-            let this = offset;
-            offset += 1;
-            if this < from {
-                return Ok(());
-            }
-            let headers = HeaderList(record.headers);
-            let flow = each(RecordView {
-                offset: this,
-                append_time: self.0.append_time,
-                event_time: record.event_time,
-                key: record.key,
-                value: record.value,
-                headers: &headers,
-            });
-            if flow.is_break() { Err(()) } else { Ok(()) }
-        });
-    }
-}
-
-struct HeaderList<'a>(&'a [(&'a str, &'a [u8])]);
-
-impl Headers for HeaderList<'_> {
-    fn get(&self, name: &str) -> Option<&[u8]> {
-        self.0
-            .iter()
-            .find(|(of, _)| *of == name)
-            .map(|(_, value)| *value)
     }
 }
 
