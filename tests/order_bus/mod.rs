@@ -4,6 +4,7 @@ mod bad_input;
 mod kills;
 mod metrics;
 mod program;
+mod read_only;
 mod truth;
 
 use std::{collections::BTreeMap, fs, ops::ControlFlow, path::Path};
