@@ -146,7 +146,7 @@ fn fill(topic: &dyn Topic, number: u32, count: u64) {
             headers: &[],
         });
     }
-    block_on(topic.partition(number).append(batch)).unwrap();
+    block_on(topic.partition(number).append(batch)).expect("it is open");
 }
 
 #[test]

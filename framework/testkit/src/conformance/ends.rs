@@ -6,10 +6,10 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Wake, Waker},
 };
 
-use futures::executor::block_on;
+use futures::{FutureExt as _, executor::block_on};
 use levada_core::backend::{BackendError, Ends, Partition};
 
 use super::{Make, append, batch_of, one_partition, read_all};
@@ -25,10 +25,8 @@ impl Wake for Count {
 
 /// What is said of what lies beyond `past`, without waiting.
 fn look(partition: &dyn Partition, past: u64) -> Result<Ends, BackendError> {
-    match partition.poll_visible(past, &mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(ends) => ends,
-        Poll::Pending => panic!("a reader beyond {past} would wait on"),
-    }
+    let looked = poll_fn(|cx| partition.poll_visible(past, cx)).now_or_never();
+    looked.expect("a reader would wait on")
 }
 
 /// Registers for what comes beyond the end, lets `act` happen, and looks again.

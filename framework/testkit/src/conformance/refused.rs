@@ -67,8 +67,7 @@ pub(super) fn records_above_a_limit(make: Make<'_>) {
         headers: &headers[..count],
         ..record
     };
-    let mut taken = 0;
-    for (at_limit, above, says) in [
+    for (taken, (at_limit, above, says)) in [
         (
             of_value(MAX_RECORD_BYTES),
             of_value(MAX_RECORD_BYTES + 1),
@@ -84,7 +83,10 @@ pub(super) fn records_above_a_limit(make: Make<'_>) {
             of_headers(MAX_HEADERS + 1),
             "number of headers of 257 is above the limit of 256",
         ),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let mut batch = batch_of(&["before"]);
         batch.push(above);
         let refused = block_on(partition.append(batch)).expect_err("it is above the limit");
@@ -98,7 +100,6 @@ pub(super) fn records_above_a_limit(make: Make<'_>) {
         let mut batch = Batch::default();
         batch.push(at_limit);
         append(&*partition, batch);
-        taken += 1;
     }
 }
 

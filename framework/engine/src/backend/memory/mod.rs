@@ -1,23 +1,22 @@
 //! Topics in memory: nothing survives the process, and nothing is installed or written.
 
+mod partition;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
 };
 
 use futures::{FutureExt as _, future};
 use levada_core::{
-    Clock, Timestamp,
-    backend::{
-        Backend, BackendError, Batch, Durability, Ends, Fetched, Partition, Ticket, Topic,
-        TopicSpec, Traits,
-    },
+    Clock,
+    backend::{Backend, BackendError, Durability, Partition, Ticket, Topic, TopicSpec, Traits},
     key::Slots,
 };
-use levada_log::{Error as LogError, FetchedBatch, MAX_PARTITIONS, check_name};
+use levada_log::{Error as LogError, MAX_PARTITIONS, check_name};
 
-use super::{differs, encode, options, refused, show, stopped};
+use self::partition::MemoryPartition;
+use super::{differs, options, refused};
 
 /// Topics in memory, for tests, for trying things out, and for input that fits in memory.
 ///
@@ -98,9 +97,7 @@ impl Backend for MemoryBackend {
         let mut held = lock(&self.held);
         held.closed = true;
         for partition in held.topics.values().flat_map(|topic| &topic.partitions) {
-            let mut log = lock(&partition.log);
-            log.closed = true;
-            log.wake();
+            partition.close();
         }
     }
 }
@@ -167,12 +164,8 @@ struct MemoryTopic {
 impl MemoryTopic {
     fn new(name: &str, spec: TopicSpec, clock: &Arc<dyn Clock>) -> Self {
         let partition = |number| {
-            Arc::new(MemoryPartition {
-                topic: name.to_owned(),
-                number,
-                clock: Arc::clone(clock),
-                log: Mutex::default(),
-            })
+            let clock = Arc::clone(clock);
+            Arc::new(MemoryPartition::new(name, number, clock))
         };
         Self {
             name: name.to_owned(),
@@ -192,7 +185,7 @@ impl MemoryTopic {
                 partitions: self.spec.partitions,
             });
         };
-        let end = lock(&partition.log).end;
+        let end = partition.ends().visible;
         if offset > end {
             return Err(LogError::BeyondEnd {
                 group: group.into(),
@@ -225,115 +218,11 @@ impl Topic for MemoryTopic {
 
     fn seal(&self) -> Ticket<()> {
         for partition in &self.partitions {
-            let mut log = lock(&partition.log);
-            if log.closed {
-                return future::ready(Err(refused(LogError::Closed))).boxed();
+            if let Err(error) = partition.seal() {
+                return future::ready(Err(refused(error))).boxed();
             }
-            log.sealed = true;
-            log.wake();
         }
         future::ready(Ok(())).boxed()
-    }
-}
-
-#[derive(Debug)]
-struct MemoryPartition {
-    topic: String,
-    number: u32,
-    clock: Arc<dyn Clock>,
-    log: Mutex<Records>,
-}
-
-#[derive(Debug, Default)]
-struct Records {
-    batches: Vec<FetchedBatch>,
-    end: u64,
-    sealed: bool,
-    closed: bool,
-    waiting: Vec<Waker>,
-}
-
-impl Records {
-    fn wake(&mut self) {
-        for waker in self.waiting.drain(..) {
-            waker.wake();
-        }
-    }
-
-    fn ends(&self) -> Ends {
-        Ends {
-            start: 0,
-            visible: self.end,
-            sealed: self.sealed,
-        }
-    }
-}
-
-impl MemoryPartition {
-    fn take(&self, batch: &Batch) -> Result<u64, BackendError> {
-        let records = encode(batch)?;
-        let mut log = lock(&self.log);
-        if log.sealed {
-            let (topic, partition) = (self.topic.clone(), self.number);
-            return Err(BackendError::Sealed { topic, partition });
-        }
-        if log.closed {
-            return Err(refused(LogError::Closed));
-        }
-        let first = log.end;
-        if records.is_empty() {
-            return Ok(first);
-        }
-        let before = log.batches.last().map(FetchedBatch::append_time);
-        let append_time = self.clock.now().max(before.unwrap_or(Timestamp::MIN));
-        let stored = FetchedBatch::of(records, first, append_time);
-        log.end = stored.end_offset();
-        log.batches.push(stored);
-        log.wake();
-        Ok(first)
-    }
-}
-
-impl Partition for MemoryPartition {
-    fn append(&self, batch: Batch) -> Ticket<u64> {
-        future::ready(self.take(&batch)).boxed()
-    }
-
-    fn fetch(&self, from: u64, max_bytes: usize) -> Ticket<Fetched> {
-        let log = lock(&self.log);
-        let mut fetched = Fetched {
-            batches: Vec::new(),
-            next: from,
-        };
-        let first = log.batches.partition_point(|of| of.end_offset() <= from);
-        let mut bytes = 0;
-        for stored in &log.batches[first..] {
-            bytes += stored.bytes().len();
-            fetched.next = stored.end_offset();
-            fetched.batches.push(show(stored.clone()));
-            if bytes >= max_bytes {
-                break;
-            }
-        }
-        future::ready(Ok(fetched)).boxed()
-    }
-
-    fn ends(&self) -> Ends {
-        lock(&self.log).ends()
-    }
-
-    fn poll_visible(&self, past: u64, cx: &mut Context<'_>) -> Poll<Result<Ends, BackendError>> {
-        let mut log = lock(&self.log);
-        if log.end > past || log.sealed {
-            return Poll::Ready(Ok(log.ends()));
-        }
-        if log.closed {
-            return Poll::Ready(Err(stopped(&self.topic, self.number, LogError::Closed)));
-        }
-        if !log.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            log.waiting.push(cx.waker().clone());
-        }
-        Poll::Pending
     }
 }
 
