@@ -1,6 +1,6 @@
 //! The wiring: rows of an input go to a topic, and groups read it.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use futures::executor::block_on;
 use levada::{Ended, Levada, Pipeline, Topic, prelude::*};
@@ -35,6 +35,9 @@ pub fn run(config: &Config) -> Result<Ended, BusError> {
     let input = (!config.read_only).then(|| config.input.input());
     // What is wrong with the input is said before anything is made.
     let identity = input.as_ref().map(Input::identity).transpose()?;
+    if config.read_only && config.backend == BackendKind::Embedded && !log_of(config).is_dir() {
+        return Err(BusError::NothingToRead(config.data.clone()));
+    }
     let results = &config.results;
     fs::create_dir_all(results).map_err(|source| BusError::results(results, source))?;
     let levada = open(config)?;
@@ -99,13 +102,18 @@ fn run_and_show(
     Ok(ended?)
 }
 
+/// Where the log lies in the data folder.
+fn log_of(config: &Config) -> PathBuf {
+    config.data.join("log")
+}
+
 fn open(config: &Config) -> Result<Levada, BusError> {
     let mut builder = Levada::builder();
     if let Some(arbiters) = config.arbiters {
         builder = builder.arbiters(arbiters.get());
     }
     Ok(match config.backend {
-        BackendKind::Embedded => builder.open(config.data.join("log"))?,
+        BackendKind::Embedded => builder.open(log_of(config))?,
         BackendKind::Memory => builder.in_memory(),
     })
 }

@@ -52,7 +52,8 @@ pub struct Config {
     /// Where figures can be collected.
     #[command(flatten)]
     pub metrics: MetricsArgs,
-    /// Sends nothing: the groups read what the topic holds.
+    /// Sends nothing: the groups read what the topic of an existing data folder holds. If its
+    /// input had ended they answer; else they wait for more, until this is told to stop.
     #[arg(long, conflicts_with_all = ["file", "strict"])]
     pub read_only: bool,
 }

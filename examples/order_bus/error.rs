@@ -19,6 +19,13 @@ pub enum BusError {
     /// The data folder is for something else.
     #[error(transparent)]
     Claim(#[from] ClaimError),
+    /// Nothing was ever written where it is to read.
+    #[error(
+        "data folder {} holds no log, and --read-only makes none: name the folder of a bus with \
+         --data, or start without --read-only",
+        .0.display()
+    )]
+    NothingToRead(PathBuf),
     /// A topic cannot be used.
     #[error(transparent)]
     Topic(#[from] BackendError),

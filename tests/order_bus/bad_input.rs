@@ -43,6 +43,9 @@ fn arguments_that_mean_nothing_are_a_usage_error() {
 #[test]
 fn an_unknown_topic_is_named() {
     let folder = tempfile::tempdir().unwrap();
+    let beginning = no_process_begins();
+    drop(Levada::open(folder.path().join("data/log")).unwrap());
+    drop(beginning);
     let ended = run(folder.path(), &["--read-only", "--topic", "nowhere"]);
     ended.assert_refused(1, &["there is no topic `nowhere`", "create it first"]);
 }

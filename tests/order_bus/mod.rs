@@ -5,6 +5,7 @@ mod full_disk;
 mod kills;
 mod metrics;
 mod program;
+mod read_only;
 mod signals;
 mod truth;
 

@@ -8,8 +8,12 @@
 //!    ticket could complete.
 //! 2. What a reader has seen stays as it was: the visible end never goes back, an offset never
 //!    changes its record. Offsets may have gaps.
-//! 3. A sealed partition takes no more, and its end is final.
-//! 4. A group's position is what it last committed, and nothing else moves it.
+//! 3. A sealed partition takes no more, and its end is final. Nothing else is an end: a partition
+//!    that gives no more because it failed, or because its backend was closed, gives an error to
+//!    who waits for more. A result of what was read until then would be a false one.
+//! 4. A group's position is what it last committed, and nothing else moves it. It names records
+//!    that are visible; a commit that names others is refused whole.
+//! 5. What one backend refuses every other refuses: names, sizes, numbers of partitions.
 //!
 //! # Examples
 //!
@@ -97,6 +101,19 @@ pub enum BackendError {
         /// The partition.
         partition: u32,
     },
+    /// The partition gives no more than what is visible, although it was not sealed.
+    #[error(
+        "partition {partition} of topic `{topic}` has stopped before its end ({reason}): open it \
+         again and read on"
+    )]
+    Stopped {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// What stopped it.
+        reason: Arc<str>,
+    },
     /// Anything else, in the backend's own words.
     #[error("{0}")]
     Failed(Arc<str>),
@@ -149,17 +166,20 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// [`BackendError::UnknownTopic`] where it is not.
     fn topic(&self, name: &str) -> Result<Arc<dyn Topic>, BackendError>;
 
-    /// Commits the positions of a group, by topic and partition, as one.
+    /// Commits the positions of a group, by topic and partition: all of them, or none where one
+    /// names no partition, or lies behind what is visible there.
     fn commit(&self, group: &str, positions: Vec<(String, u32, u64)>) -> Ticket<()>;
 
     /// The positions that a group has committed, by partition of this topic.
     ///
     /// # Errors
     ///
-    /// When they cannot be told.
+    /// [`BackendError::UnknownTopic`], or when they cannot be told.
     fn positions(&self, group: &str, topic: &str) -> Result<BTreeMap<u32, u64>, BackendError>;
 
-    /// Lets go of everything, after what was appended is acknowledged. May block.
+    /// Lets go of everything, after what was appended is acknowledged. May block. Later appends
+    /// are refused, and who waits for more of a partition that is not sealed gets
+    /// [`BackendError::Stopped`].
     fn close(&self);
 }
 
@@ -209,14 +229,17 @@ pub trait Partition: fmt::Debug + Send + Sync + 'static {
     /// Where it begins and ends now.
     fn ends(&self) -> Ends;
 
-    /// `Ready` when something beyond `past` is visible, or nothing more will come.
+    /// `Ready` when something beyond `past` is visible, or the partition is sealed: it has ended
+    /// where `visible` is not beyond `past` then, and only there.
     ///
     /// # Errors
     ///
-    /// By the result, when the partition cannot be read any more.
+    /// By the result, when nothing beyond `past` will be visible and the partition is not sealed:
+    /// [`BackendError::Stopped`], or what has damaged it.
     fn poll_visible(&self, past: u64, cx: &mut Context<'_>) -> Poll<Result<Ends, BackendError>>;
 
-    /// `Ready` when an append would be taken; one without room is refused.
+    /// `Ready` when an append would be taken, or is refused for another reason; one without room
+    /// is refused.
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let _ = cx;
         Poll::Ready(())

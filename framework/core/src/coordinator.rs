@@ -47,7 +47,7 @@ use std::time::Duration;
 use crate::{chain::Failure, port::Barrier, stage::Positions, task::Report};
 
 /// How a pipeline is to come to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// A last checkpoint, then stop; what is left is done by the next run.
     Stop,
@@ -180,9 +180,11 @@ impl Coordinator {
         Effect::Inject(barrier)
     }
 
-    /// Is told to bring the pipeline to its end. A stronger word overrules a weaker one.
+    /// Is told to bring the pipeline to its end. What it is told first counts: only an abort
+    /// overrules that.
     pub fn end(&mut self, ending: Ending) -> Option<Effect> {
-        if self.ending.is_some_and(|before| before >= ending) {
+        let overrules = |before| ending == Ending::Abort && before != Ending::Abort;
+        if self.ending.is_some_and(|before| !overrules(before)) {
             return None;
         }
         self.ending = Some(ending);
@@ -369,6 +371,18 @@ mod tests {
         assert!(matches!(
             effects.as_slice(),
             [Effect::Done(Outcome::Failed(_))]
+        ));
+    }
+
+    #[test]
+    fn a_stopped_unit_is_not_drained_any_more() {
+        let mut coordinator = Coordinator::new(1, SECOND);
+        let last = injected(coordinator.end(Ending::Stop));
+        assert!(coordinator.end(Ending::Drain).is_none());
+        let effects = coordinator.hear(0, Report::Passed(last, read_to(1)));
+        assert!(matches!(
+            effects.last(),
+            Some(Effect::Done(Outcome::Stopped))
         ));
     }
 

@@ -22,7 +22,7 @@ use levada_core::{
 use tokio::time::{Sleep, sleep};
 
 use crate::{
-    Error,
+    Ended, Error, Levada,
     conductor::{Conducted, Conductor, LastWord},
 };
 
@@ -64,8 +64,9 @@ pub(crate) fn start_task(arbiter: &ArbiterHandle, blueprint: Blueprint, clock: A
     });
 }
 
-/// Starts the actor of a conductor.
-pub(crate) fn start_conductor(arbiter: &ArbiterHandle, conductor: Conductor) {
+/// Starts the actor of a conductor. It has a handle of its own, so that threads and topics are
+/// there until its pipeline has ended.
+pub(crate) fn start_conductor(arbiter: &ArbiterHandle, conductor: Conductor, levada: Levada) {
     start(arbiter, move || async move {
         // Said also when this future is dropped, so that nobody waits for ever.
         let last_word = LastWord::of(&conductor);
@@ -76,6 +77,8 @@ pub(crate) fn start_conductor(arbiter: &ArbiterHandle, conductor: Conductor) {
         }
         .await;
         progress.publish().await;
+        // Before the last word: whoever waits for that may then let go of the last handle himself.
+        drop(levada);
         last_word.say(result);
     });
 }
@@ -87,7 +90,7 @@ struct Conducting {
 }
 
 impl Future for Conducting {
-    type Output = Result<(), Error>;
+    type Output = Result<Ended, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {

@@ -132,7 +132,11 @@ impl Builder {
         self
     }
 
-    /// How large chunks grow. What comes out does not depend on it.
+    /// How large chunks grow.
+    ///
+    /// With one split what comes out does not depend on it. With several, records of different
+    /// splits meet in the order of their arrival, and that may change with it: as it does anyway
+    /// from run to run. Each key and each split keep their order all the same.
     ///
     /// See [`ChunkLimits`].
     pub fn chunk_limits(mut self, limits: ChunkLimits) -> Self {

@@ -14,7 +14,9 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt as _, stream::FuturesUnordered, task::AtomicWaker};
+use futures::{
+    FutureExt as _, StreamExt as _, TryFutureExt as _, stream::FuturesUnordered, task::AtomicWaker,
+};
 use levada_core::{
     Clock,
     assembly::SplitPlan,
@@ -27,7 +29,7 @@ use levada_core::{
     task::{Command, CommandPort, ReportPort},
 };
 
-use crate::{Error, progress::Progress};
+use crate::{Ended, Error, progress::Progress};
 
 /// How others reach a conductor, and learn how its pipeline ended.
 #[derive(Debug, Default)]
@@ -35,7 +37,7 @@ pub(crate) struct Baton {
     /// Bounded by the words there are: stop, drain, abort.
     wishes: Mutex<VecDeque<Ending>>,
     waker: AtomicWaker,
-    end: Mutex<Option<Result<(), Error>>>,
+    end: Mutex<Option<Result<Ended, Error>>>,
     ended: Condvar,
     ended_waker: AtomicWaker,
 }
@@ -47,7 +49,7 @@ impl Baton {
     }
 
     /// Blocks until the pipeline has ended.
-    pub(crate) fn wait(&self) -> Result<(), Error> {
+    pub(crate) fn wait(&self) -> Result<Ended, Error> {
         let mut end = lock(&self.end);
         loop {
             match end.take() {
@@ -58,7 +60,7 @@ impl Baton {
     }
 
     /// The result, if the pipeline has ended or ends within `timeout`.
-    pub(crate) fn wait_for(&self, timeout: Duration) -> Option<Result<(), Error>> {
+    pub(crate) fn wait_for(&self, timeout: Duration) -> Option<Result<Ended, Error>> {
         let end = lock(&self.end);
         let waited = self
             .ended
@@ -67,12 +69,12 @@ impl Baton {
     }
 
     /// The same for a task.
-    pub(crate) fn poll_end(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+    pub(crate) fn poll_end(&self, cx: &Context<'_>) -> Poll<Result<Ended, Error>> {
         self.ended_waker.register(cx.waker());
         lock(&self.end).take().map_or(Poll::Pending, Poll::Ready)
     }
 
-    fn end(&self, result: Result<(), Error>) {
+    fn end(&self, result: Result<Ended, Error>) {
         *lock(&self.end) = Some(result);
         self.ended.notify_all();
         self.ended_waker.wake();
@@ -101,7 +103,7 @@ pub struct Conductor {
     /// Bounded by the checkpoints that complete while a commit is on its way.
     pub(crate) pending: FuturesUnordered<Ticket<()>>,
     /// How the tasks ended, while the last positions are being committed.
-    pub(crate) outcome: Option<Result<(), Error>>,
+    pub(crate) outcome: Option<Result<Ended, Error>>,
     /// Why positions could not be committed: the pipeline was aborted for it.
     pub(crate) uncommitted: Option<BackendError>,
 }
@@ -122,7 +124,7 @@ pub enum Conducted {
     /// Nothing to do before a wake, or before this much has elapsed on the clock.
     Sleep(Duration),
     /// All tasks are done and all positions are committed.
-    Done(Result<(), Error>),
+    Done(Result<Ended, Error>),
 }
 
 impl Conductor {
@@ -164,7 +166,7 @@ impl Conductor {
     fn committed(&mut self, committed: Result<(), BackendError>) {
         let Err(error) = committed else { return };
         match &mut self.outcome {
-            Some(result @ Ok(())) => *result = Err(error.into()),
+            Some(result @ Ok(_)) => *result = Err(error.into()),
             Some(Err(_)) => {}
             None => {
                 tracing::error!(pipeline = %self.pipeline, %error, "positions not committed");
@@ -200,27 +202,41 @@ impl Conductor {
     }
 
     fn completed(&self, positions: &Positions) {
-        let mut commits: BTreeMap<&str, Vec<(String, u32, u64)>> = BTreeMap::new();
+        let mut commits: BTreeMap<&str, Vec<(u32, u64)>> = BTreeMap::new();
         for (split, position) in positions.iter() {
             let plan = &self.splits[split as usize];
             let (Some(subscription), Some(done)) = (&plan.subscription, position.done()) else {
                 continue;
             };
             self.progress.reached(split, done);
-            let at = (subscription.topic.clone(), plan.number, done);
-            commits.entry(&subscription.group).or_default().push(at);
+            let commit = commits.entry(&subscription.group).or_default();
+            commit.push((split, done));
         }
         if self.commits {
             for (group, positions) in commits {
-                self.pending.push(self.backend.commit(group, positions));
+                self.pending.push(self.commit(group, positions));
             }
         }
     }
 
-    fn result(&mut self, outcome: Outcome) -> Result<(), Error> {
+    /// Commits how far a group has come in these splits, and then says so.
+    fn commit(&self, group: &str, positions: Vec<(u32, u64)>) -> Ticket<()> {
+        let places = positions.iter().filter_map(|(split, done)| {
+            let plan = &self.splits[*split as usize];
+            let topic = plan.subscription.as_ref()?.topic.clone();
+            Some((topic, plan.number, *done))
+        });
+        let committed = self.backend.commit(group, places.collect());
+        let progress = Arc::clone(&self.progress);
+        let say = move |()| progress.committed(&positions);
+        committed.map_ok(say).boxed()
+    }
+
+    fn result(&mut self, outcome: Outcome) -> Result<Ended, Error> {
         let pipeline = self.pipeline.to_string();
         match outcome {
-            Outcome::Finished | Outcome::Stopped => Ok(()),
+            Outcome::Finished => Ok(Ended::Finished),
+            Outcome::Stopped => Ok(Ended::Stopped),
             Outcome::Aborted => Err(match self.uncommitted.take() {
                 Some(error) => error.into(),
                 None => Error::Aborted { pipeline },
@@ -270,7 +286,7 @@ impl LastWord {
     }
 
     /// Tells those who wait how the pipeline ended.
-    pub(crate) fn say(mut self, result: Result<(), Error>) {
+    pub(crate) fn say(mut self, result: Result<Ended, Error>) {
         if let Some((baton, _)) = self.of.take() {
             baton.end(result);
         }

@@ -16,6 +16,7 @@ use crate::{
     Builder, Error, Pipeline, Running,
     actor::start,
     builder::Seams,
+    pipeline::Prepared,
     progress::Progress,
     signals::{self, Told},
     threads::Threads,
@@ -223,12 +224,15 @@ impl Levada {
         self.wait(self.start(pipelines)?)
     }
 
-    /// Starts pipelines that belong together, and returns at once: all of them, or none.
+    /// Starts pipelines that belong together, and returns at once: all of them, or none. The first
+    /// starts when the last is built.
+    ///
+    /// What is opened on the threads that run it, as a file is, is not looked at here: a pipeline
+    /// that cannot open it ends with an error.
     ///
     /// # Errors
     ///
-    /// When one of them cannot be started, or two have one name. Those that were started before it
-    /// are stopped in order.
+    /// When one of them cannot be built, two have one name, or there are no threads.
     ///
     /// # Examples
     ///
@@ -248,24 +252,18 @@ impl Levada {
         &self,
         pipelines: impl IntoIterator<Item = Pipeline>,
     ) -> Result<Vec<Running>, Error> {
-        let mut running: Vec<Running> = Vec::new();
+        let mut prepared: Vec<Prepared> = Vec::new();
         for pipeline in pipelines {
-            let same = running.iter().any(|other| other.name() == pipeline.name());
-            let started = if same {
-                let name = pipeline.name().to_owned();
-                Err(Error::SameName { name })
-            } else {
-                pipeline.start()
-            };
-            match started {
-                Ok(started) => running.push(started),
-                Err(error) => {
-                    stop_all(running);
-                    return Err(error);
-                }
+            let name = pipeline.name();
+            if prepared.iter().any(|other| other.running.name() == name) {
+                let name = name.to_owned();
+                return Err(Error::SameName { name });
             }
+            pipeline.levada().threads()?;
+            prepared.push(pipeline.prepare()?);
         }
-        Ok(running)
+        // There are threads for each, so that none fails any more.
+        prepared.into_iter().map(Prepared::start).collect()
     }
 
     /// Waits until all of these have ended, one has failed, or the process is told to stop.
@@ -367,19 +365,11 @@ impl Levada {
     }
 }
 
-fn stop_all(running: Vec<Running>) {
-    for pipeline in running {
-        if let Err(error) = pipeline.stop() {
-            tracing::error!(%error, "a pipeline did not stop in order");
-        }
-    }
-}
-
-/// How [`Levada::run`] or [`Levada::wait`] came to its end.
+/// How a pipeline, or all that were waited for, came to their end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// Every input ended, and all is done.
     Finished,
-    /// The process was told to stop; the next run goes on.
+    /// It, or the process, was told to stop; the next run goes on.
     Stopped,
 }

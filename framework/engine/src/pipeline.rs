@@ -63,6 +63,10 @@ impl Pipeline {
         }
     }
 
+    pub(crate) fn levada(&self) -> &Levada {
+        &self.levada
+    }
+
     /// Its name: the group that it reads topics under.
     pub fn name(&self) -> &str {
         &self.name
@@ -134,23 +138,7 @@ impl Pipeline {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn start(self) -> Result<Running, Error> {
-        let levada = self.levada.clone();
-        let threads = levada.threads()?;
-        let Prepared {
-            tasks,
-            conductor,
-            running,
-        } = self.prepare()?;
-        levada.watch(&running.progress)?;
-        for task in tasks {
-            start_task(
-                threads.of_copy(task.copy),
-                task,
-                Arc::clone(&levada.seams().clock),
-            );
-        }
-        start_conductor(threads.system(), conductor);
-        Ok(running)
+        self.prepare()?.start()
     }
 
     /// Takes it apart into what an executor drives: [`start`](Self::start) does so with actors, a
@@ -226,7 +214,7 @@ impl Pipeline {
             uncommitted: None,
         };
         let running = Running {
-            _levada: self.levada,
+            levada: self.levada,
             name: self.name,
             progress,
             baton,
@@ -295,6 +283,26 @@ pub struct Prepared {
     pub running: Running,
 }
 
+impl Prepared {
+    /// Has actors drive it.
+    pub(crate) fn start(self) -> Result<Running, Error> {
+        let Self {
+            tasks,
+            conductor,
+            running,
+        } = self;
+        let levada = &running.levada;
+        let threads = levada.threads()?;
+        levada.watch(&running.progress)?;
+        for task in tasks {
+            let clock = Arc::clone(&levada.seams().clock);
+            start_task(threads.of_copy(task.copy), task, clock);
+        }
+        start_conductor(threads.system(), conductor, levada.clone());
+        Ok(running)
+    }
+}
+
 /// What was read before is read again: nobody should have to find that out.
 fn say_that_it_starts_over(pipeline: &str, progress: &Progress) {
     for topic in progress.filled_topics() {
@@ -307,7 +315,8 @@ fn say_that_it_starts_over(pipeline: &str, progress: &Progress) {
 
 /// A pipeline that runs.
 ///
-/// Dropping it does not stop it; it then runs until its sources end or the process does.
+/// Dropping it does not stop it, also where no [`Levada`] is left: it then runs until its sources
+/// end or the process does.
 ///
 /// # Examples
 ///
@@ -327,7 +336,7 @@ fn say_that_it_starts_over(pipeline: &str, progress: &Progress) {
 /// ```
 pub struct Running {
     /// Threads and topics are there as long as somebody may wait for it.
-    _levada: Levada,
+    levada: Levada,
     name: Arc<str>,
     progress: Arc<Progress>,
     baton: Arc<Baton>,
@@ -348,6 +357,8 @@ impl Running {
     }
 
     /// A last checkpoint, then stop. What was read and is not done is done by the next run.
+    ///
+    /// What it is told first counts: a pipeline that was told to drain finishes.
     ///
     /// # Errors
     ///
@@ -375,11 +386,14 @@ impl Running {
     /// assert!(shipped.iter().copied().eq(0..shipped.len() as u64));
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn stop(self) -> Result<(), Error> {
+    pub fn stop(self) -> Result<Ended, Error> {
         self.finish(Ending::Stop)
     }
 
     /// Ends every source, finishes everything, and stops.
+    ///
+    /// What it is told first counts: one that was told to stop does not drain, and the result says
+    /// [`Ended::Stopped`].
     ///
     /// # Errors
     ///
@@ -401,7 +415,7 @@ impl Running {
     /// assert_eq!(batches.take().concat(), seen.take(), "the last batch may be short");
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn drain(self) -> Result<(), Error> {
+    pub fn drain(self) -> Result<Ended, Error> {
         self.finish(Ending::Drain)
     }
 
@@ -422,7 +436,7 @@ impl Running {
     /// ```
     pub fn abort(self) {
         match self.finish(Ending::Abort) {
-            Ok(()) | Err(Error::Aborted { .. }) => {}
+            Ok(_) | Err(Error::Aborted { .. }) => {}
             Err(error) => tracing::warn!(pipeline = %self.name, %error, "failed before its abort"),
         }
     }
@@ -448,7 +462,7 @@ impl Running {
     /// assert!(error.starts_with("pipeline `numbers` stopped: `map` failed on"), "{error}");
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn wait(self) -> Result<(), Error> {
+    pub fn wait(self) -> Result<Ended, Error> {
         self.baton.wait()
     }
 
@@ -461,9 +475,9 @@ impl Running {
     /// # Examples
     ///
     /// ```
-    /// use levada::prelude::*;
+    /// use levada::{Ended, prelude::*};
     ///
-    /// async fn serve(pipeline: Pipeline) -> Result<(), Error> {
+    /// async fn serve(pipeline: Pipeline) -> Result<Ended, Error> {
     ///     pipeline.start()?.ended().await
     /// }
     ///
@@ -471,7 +485,7 @@ impl Running {
     /// pipeline.source(iter(0..10_u32)).sink(discard());
     /// assert!(futures::executor::block_on(serve(pipeline)).is_ok());
     /// ```
-    pub async fn ended(self) -> Result<(), Error> {
+    pub async fn ended(self) -> Result<Ended, Error> {
         poll_fn(|cx| self.baton.poll_end(cx)).await
     }
 
@@ -506,7 +520,8 @@ impl Running {
         &self.progress
     }
 
-    /// Tells it to come to its end, and returns at once.
+    /// Tells it to come to its end, and returns at once. What it is told first counts; only an
+    /// abort overrules that.
     ///
     /// # Examples
     ///
@@ -525,11 +540,11 @@ impl Running {
     }
 
     /// The result, if it has ended within `timeout`.
-    pub(crate) fn wait_for(&self, timeout: Duration) -> Option<Result<(), Error>> {
+    pub(crate) fn wait_for(&self, timeout: Duration) -> Option<Result<Ended, Error>> {
         self.baton.wait_for(timeout)
     }
 
-    fn finish(&self, ending: Ending) -> Result<(), Error> {
+    fn finish(&self, ending: Ending) -> Result<Ended, Error> {
         self.baton.wish(ending);
         self.baton.wait()
     }

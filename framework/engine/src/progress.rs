@@ -42,6 +42,8 @@ struct Reading {
     partition: Arc<dyn Partition>,
     /// Everything below is done.
     done: AtomicU64,
+    /// What the group has committed, if it ever did.
+    committed: Mutex<Option<u64>>,
     /// The append time of the record at this position, once it was looked up.
     oldest: Mutex<Option<(u64, Timestamp)>>,
 }
@@ -132,6 +134,15 @@ impl Progress {
         }
     }
 
+    /// The group has committed that it stands here, in these splits.
+    pub(crate) fn committed(&self, positions: &[(u32, u64)]) {
+        for (split, offset) in positions {
+            if let Some(reading) = &self.splits[*split as usize] {
+                *lock(&reading.committed) = Some(*offset);
+            }
+        }
+    }
+
     /// The topics that hold records already, each once.
     pub(crate) fn filled_topics(&self) -> BTreeSet<&str> {
         let readings = self.splits.iter().flatten();
@@ -153,8 +164,13 @@ impl Progress {
     }
 
     /// Tells the recorder that the host program installed, if it installed one.
+    ///
+    /// `levada_group_committed_offset` is told only of groups that have committed a position: one
+    /// whose pipeline keeps state commits none.
     pub async fn publish(&self) {
-        for lag in self.lag().await {
+        let now = self.clock.now();
+        for reading in self.splits.iter().flatten() {
+            let lag = reading.lag(now).await;
             let partition = lag.partition.to_string();
             let topic = [
                 ("topic", lag.topic.clone()),
@@ -167,7 +183,9 @@ impl Progress {
                 ("topic", lag.topic),
                 ("partition", partition),
             ];
-            gauge!("levada_group_committed_offset", &group).set(float(lag.position));
+            if let Some(committed) = *lock(&reading.committed) {
+                gauge!("levada_group_committed_offset", &group).set(float(committed));
+            }
             gauge!("levada_group_lag_records", &group).set(float(lag.records));
             gauge!("levada_group_lag_seconds", &group).set(lag.seconds);
         }
@@ -208,15 +226,14 @@ impl Reading {
         begin: Begin,
     ) -> Result<Self, BackendError> {
         let Subscription { topic, group, .. } = &**subscription;
-        let done = match begin {
-            Begin::Committed => backend.positions(group, topic)?.get(&number).copied(),
-            Begin::Start => None,
-        };
+        let committed = backend.positions(group, topic)?.get(&number).copied();
+        let done = committed.filter(|_| begin == Begin::Committed);
         Ok(Self {
             subscription: Arc::clone(subscription),
             number,
             partition: backend.topic(topic)?.partition(number),
             done: AtomicU64::new(done.unwrap_or(0)),
+            committed: Mutex::new(committed),
             oldest: Mutex::default(),
         })
     }
@@ -241,7 +258,7 @@ impl Reading {
     }
 
     async fn age(&self, at: u64, now: Timestamp) -> f64 {
-        let known = self.oldest().filter(|(of, _)| *of == at);
+        let known = lock(&self.oldest).filter(|(of, _)| *of == at);
         let append_time = if let Some((_, append_time)) = known {
             Some(append_time)
         } else {
@@ -251,13 +268,14 @@ impl Reading {
         let Some(append_time) = append_time else {
             return 0.0;
         };
-        *self.oldest() = Some((at, append_time));
+        *lock(&self.oldest) = Some((at, append_time));
         now.since(append_time).as_secs_f64()
     }
+}
 
-    fn oldest(&self) -> MutexGuard<'_, Option<(u64, Timestamp)>> {
-        self.oldest.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere cannot leave these half changed: each change is one assignment.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[expect(

@@ -19,7 +19,7 @@ const ABORTED: i32 = 130;
 /// Waits for all of them; SIGINT and SIGTERM stop them in order, and a second one aborts.
 pub(crate) fn wait_for(told: &Told, mut running: Vec<Running>) -> Result<Ended, Error> {
     let mut result = Ok(Ended::Finished);
-    let mut stopping = false;
+    let (mut stopping, mut stopped) = (false, false);
     while !running.is_empty() {
         if told.count() > 0 && !stopping {
             stopping = true;
@@ -34,7 +34,9 @@ pub(crate) fn wait_for(told: &Told, mut running: Vec<Running>) -> Result<Ended, 
         for pipeline in running {
             match pipeline.wait_for(LOOK) {
                 None => left.push(pipeline),
-                Some(Ok(())) => {}
+                Some(Ok(ended)) => {
+                    stopped |= ended == Ended::Stopped;
+                }
                 Some(Err(error)) => {
                     // The first error is the one to tell; the others stop in order.
                     result = result.and(Err(error));
@@ -49,7 +51,7 @@ pub(crate) fn wait_for(told: &Told, mut running: Vec<Running>) -> Result<Ended, 
         }
     }
     match result {
-        Ok(_) if told.count() > 0 => Ok(Ended::Stopped),
+        Ok(_) if stopped || told.count() > 0 => Ok(Ended::Stopped),
         result => result,
     }
 }

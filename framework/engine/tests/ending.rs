@@ -2,8 +2,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use levada_core::{Dataflow as _, Fault};
-use levada_engine::{Error, Levada, Pipeline};
+use levada_core::{Clock as _, Dataflow as _, Fault, SystemClock, coordinator::Ending};
+use levada_engine::{Ended, Error, Levada, Pipeline};
 
 use crate::support::{Count, Each, Kept, Numbers};
 
@@ -73,6 +73,54 @@ fn a_drained_pipeline_finishes_what_its_sources_have_read() {
     running.drain().unwrap();
     let all = kept.take();
     assert_eq!(all, (0..all.len() as u64).collect::<Vec<_>>());
+}
+
+/// A pipeline that never ends by itself.
+fn endless(levada: &Levada) -> Pipeline {
+    let pipeline = levada.pipeline("endless");
+    let numbers = Numbers {
+        splits: 1,
+        count: u64::MAX,
+    };
+    pipeline.source(numbers).sink(Kept::new().sink());
+    pipeline
+}
+
+#[test]
+fn the_result_says_what_a_pipeline_was_told_first() {
+    let levada = on_arbiters(1);
+    let running = endless(&levada).start().unwrap();
+    running.tell(Ending::Stop);
+    assert_eq!(running.drain().unwrap(), Ended::Stopped);
+    let running = endless(&levada).start().unwrap();
+    running.tell(Ending::Drain);
+    assert_eq!(running.stop().unwrap(), Ended::Finished);
+    let running = endless(&levada).start().unwrap();
+    running.tell(Ending::Stop);
+    assert_eq!(levada.wait([running]).unwrap(), Ended::Stopped);
+}
+
+#[test]
+fn a_pipeline_runs_on_when_nobody_holds_it_or_what_it_runs_on() {
+    const COUNT: u64 = 300_000;
+    let kept = Kept::new();
+    let levada = on_arbiters(2);
+    let pipeline = levada.pipeline("alone");
+    let numbers = Numbers {
+        splits: 1,
+        count: COUNT,
+    };
+    pipeline.source(numbers).sink(kept.sink());
+    drop(levada);
+    drop(pipeline.start().unwrap());
+    let waiting = SystemClock::new();
+    while (kept.len() as u64) < COUNT {
+        assert!(
+            waiting.elapsed() < Duration::from_secs(20),
+            "it was stopped"
+        );
+        std::thread::yield_now();
+    }
 }
 
 #[test]

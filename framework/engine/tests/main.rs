@@ -5,6 +5,9 @@ mod support;
 /// Pipelines come to their end: by themselves, stopped, drained, aborted, or with an error.
 mod ending;
 
+/// Pipelines that belong together start together, or not at all.
+mod together;
+
 /// Topics are refused in the same words by every backend.
 mod topics;
 

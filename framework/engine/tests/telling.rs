@@ -8,7 +8,7 @@ use std::{
 use futures::executor::block_on;
 use levada_core::{
     Begin, BoxError, Dataflow as _, Fault, Source, SourceContext, Subscription, Timestamp,
-    backend::{Batch, NewRecord},
+    backend::{Batch, NewRecord, Topic},
 };
 use levada_engine::{Ended, Error, Levada, Pipeline, Running};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -135,6 +135,57 @@ impl Source for OfTopic {
     }
 }
 
+/// Appends so many records to a partition.
+fn fill(topic: &dyn Topic, number: u32, count: u64) {
+    let mut batch = Batch::default();
+    for _ in 0..count {
+        batch.push(NewRecord {
+            key: None,
+            value: b"7",
+            event_time: Timestamp::MIN,
+            headers: &[],
+        });
+    }
+    block_on(topic.partition(number).append(batch)).expect("it is open");
+}
+
+#[test]
+fn a_committed_offset_is_told_only_of_groups_that_commit() {
+    for keeps_state in [false, true] {
+        let levada = Levada::in_memory();
+        let topic = levada.topic::<u64>("numbers").partitions(1);
+        let topic = topic.create().unwrap();
+        fill(&**topic.raw(), 0, 10);
+        let pipeline = levada.pipeline("readers");
+        let numbers = pipeline.source(OfTopic(Numbers {
+            splits: 1,
+            count: 10,
+        }));
+        if keeps_state {
+            let counts = numbers.key_by(|n| *n).apply("count", Count::new());
+            counts.sink(Kept::new().sink());
+        } else {
+            numbers.sink(Kept::new().sink());
+        }
+        let running = pipeline.start().unwrap();
+        let progress = Arc::clone(running.progress());
+        running.wait().unwrap();
+
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || block_on(progress.publish()));
+        let shown = recorder.handle().render();
+        let labels = "{group=\"readers\",topic=\"numbers\",partition=\"0\"}";
+        let of = |name: &str| {
+            let line = format!("levada_group_{name}{labels} ");
+            shown.lines().find_map(|shown| shown.strip_prefix(&line))
+        };
+        let committed = topic.committed("readers", 0).unwrap();
+        assert_eq!(committed, (!keeps_state).then_some(10));
+        assert_eq!(of("committed_offset"), (!keeps_state).then_some("10"));
+        assert_eq!(of("lag_records"), Some("0"), "{shown}");
+    }
+}
+
 /// What was logged, as text.
 #[derive(Clone, Default)]
 struct Logged(Arc<Mutex<Vec<u8>>>);
@@ -190,14 +241,7 @@ fn a_pipeline_that_reads_a_topic_again_from_the_start_says_so_once() {
         "there is nothing to read again"
     );
     for number in 0..2 {
-        let mut batch = Batch::default();
-        batch.push(NewRecord {
-            key: None,
-            value: b"7",
-            event_time: Timestamp::MIN,
-            headers: &[],
-        });
-        block_on(topic.raw().partition(number).append(batch)).unwrap();
+        fill(&**topic.raw(), number, 1);
     }
     assert_eq!(
         logged_at_start(draw(false)),

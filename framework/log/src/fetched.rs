@@ -3,9 +3,14 @@
 use bytes::Bytes;
 use levada_core::Timestamp;
 
-use crate::batch::{
-    header::Header,
-    records::{RecordView, Records},
+use crate::{
+    Batch,
+    batch::{
+        Place,
+        header::Header,
+        records::{RecordView, Records},
+    },
+    partition::PartitionId,
 };
 
 /// The batches that a fetch found, in order of their offsets.
@@ -84,6 +89,40 @@ impl FetchedBatch {
             bytes,
             from,
         }
+    }
+
+    /// A batch as readers would see it from this offset on: for who keeps batches elsewhere than in
+    /// a log.
+    ///
+    /// # Panics
+    ///
+    /// If it has no records.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_core::Timestamp;
+    /// use levada_log::{Batch, FetchedBatch, Record};
+    ///
+    /// let mut batch = Batch::new();
+    /// batch.push(&Record::of(b"white lantern"))?;
+    /// let kept = FetchedBatch::of(batch, 17, Timestamp::from_millis(5));
+    /// let record = kept.records().next().expect("one was pushed");
+    /// assert_eq!((record.offset, record.value), (17, &b"white lantern"[..]));
+    /// # Ok::<(), levada_log::Error>(())
+    /// ```
+    pub fn of(batch: Batch, base_offset: u64, append_time: Timestamp) -> Self {
+        let (header, bytes) = batch.seal(&Place {
+            id: PartitionId {
+                topic: 0,
+                partition: 0,
+            },
+            incarnation: 0,
+            previous_end: base_offset,
+            base_offset,
+            append_time,
+        });
+        Self::new(header, bytes, base_offset)
     }
 
     /// The records, without those before the offset that was asked for.

@@ -132,6 +132,11 @@ impl Queue {
         lock(&self.waiting).items.is_empty()
     }
 
+    /// Why nothing is taken any more, if so.
+    pub(crate) fn refusal(&self) -> Option<Error> {
+        lock(&self.waiting).closed.clone()
+    }
+
     /// Whether nothing is taken any more.
     pub(crate) fn is_closed(&self) -> bool {
         lock(&self.waiting).closed.is_some()

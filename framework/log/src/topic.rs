@@ -66,7 +66,12 @@ impl TopicOptions {
         self
     }
 
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Checks them, as creating a topic does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadOption`], [`Error::TooLarge`].
+    pub fn check(&self) -> Result<()> {
         if self.partitions == 0 {
             let reason = "a topic has at least one partition";
             return Err(Error::BadOption {

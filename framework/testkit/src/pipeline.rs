@@ -348,7 +348,7 @@ impl TestPipeline {
         let waker = Waker::from(Arc::clone(&self.conductor_woken));
         match self.conductor.turn(&mut Context::from_waker(&waker)) {
             Conducted::Sleep(until) => self.conductor_deadline = until,
-            Conducted::Done(result) => self.result = Some(result),
+            Conducted::Done(result) => self.result = Some(result.map(drop)),
         }
         true
     }

@@ -2,9 +2,10 @@
 //!
 //! 1. Keyed records go to the partition of their key, and one copy alone appends to a partition, so
 //!    that they keep their order there. Records without a key are dealt, batch by batch, to the
-//!    partitions of their copy.
-//! 2. At most [`IN_FLIGHT`] batches of a partition are on their way at once; beyond that, records
-//!    wait on the edge.
+//!    partitions of their copy, however few make a batch.
+//! 2. A batch is sent when it is full, or when the input runs dry; but only while fewer than
+//!    [`IN_FLIGHT`] batches of its partition are on their way, and the backend has room. Until then
+//!    a full one holds up the edge, and another one gathers more.
 //! 3. With [`sealing`](TopicSink::sealing) the copy that finishes last seals the topic.
 
 use std::{
@@ -14,7 +15,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use levada_core::{
@@ -145,7 +146,8 @@ impl<T: Data, K: Key> Sink<T, K> for TopicSink<T> {
             outlets: (0..partitions).map(outlet).collect(),
             turns: turns.map(|number| number as usize).collect(),
             turn: 0,
-            sent: false,
+            full: None,
+            waker: Waker::noop().clone(),
             key: Vec::new(),
             value: Vec::new(),
             header_values: Vec::new(),
@@ -169,11 +171,15 @@ impl Outlet {
         self.batch.len() >= BATCH_RECORDS || self.batch.bytes() >= BATCH_BYTES
     }
 
-    fn send(&mut self) {
+    /// Sends what was gathered; `Pending` while it must wait, and then there will be a wake.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         if !self.batch.is_empty() {
+            ready!(self.poll_acks(IN_FLIGHT - 1, cx))?;
+            ready!(self.partition.poll_room(cx));
             let batch = std::mem::take(&mut self.batch);
             self.in_flight.push_back(self.partition.append(batch));
         }
+        Poll::Ready(Ok(()))
     }
 
     /// Takes in what was acknowledged; `Pending` while more than `most` are on their way.
@@ -203,8 +209,10 @@ pub struct TopicWriter<T> {
     /// The partitions that records without a key are dealt to.
     turns: Vec<usize>,
     turn: usize,
-    /// Something was sent since the last look at what is on its way.
-    sent: bool,
+    /// The partition whose batch is full, and must be sent before the next record.
+    full: Option<usize>,
+    /// Wakes the task that writes: what cannot be sent at once is tried again after a wake.
+    waker: Waker,
     key: Vec<u8>,
     value: Vec<u8>,
     header_values: Vec<Vec<u8>>,
@@ -231,7 +239,7 @@ impl<T: Data> TopicWriter<T> {
         }
     }
 
-    /// Adds a record to the batch of its partition, and sends the batch if that makes it full.
+    /// Adds a record to the batch of its partition.
     fn add(&mut self, at: usize, head: &Head) {
         let headers: Vec<(&str, &[u8])> = self
             .headers
@@ -247,25 +255,41 @@ impl<T: Data> TopicWriter<T> {
             headers: &headers,
         });
         if outlet.is_full() {
-            outlet.send();
-            self.sent = true;
+            self.full = Some(at);
+        }
+    }
+
+    /// Sends what a partition has gathered; what has no key then goes to the next.
+    fn poll_send(&mut self, at: usize, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        if self.outlets[at].batch.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.outlets[at].poll_send(cx))?;
+        if at == self.turns[self.turn] {
             self.turn = (self.turn + 1) % self.turns.len();
         }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends what all have gathered, as far as it can go now.
+    fn poll_send_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        let mut sent = Poll::Ready(Ok(()));
+        for at in 0..self.outlets.len() {
+            if self.poll_send(at, cx)?.is_pending() {
+                sent = Poll::Pending;
+            }
+        }
+        sent
     }
 }
 
 impl<T: Data, K: Key> SinkWriter<T, K> for TopicWriter<T> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        if !self.sent {
-            return Poll::Ready(Ok(()));
+        self.waker.clone_from(cx.waker());
+        if let Some(full) = self.full {
+            ready!(self.poll_send(full, cx))?;
+            self.full = None;
         }
-        for outlet in &mut self.outlets {
-            if outlet.in_flight.len() >= IN_FLIGHT {
-                ready!(outlet.poll_acks(IN_FLIGHT - 1, cx))?;
-            }
-            ready!(outlet.partition.poll_room(cx));
-        }
-        self.sent = false;
         Poll::Ready(Ok(()))
     }
 
@@ -285,19 +309,17 @@ impl<T: Data, K: Key> SinkWriter<T, K> for TopicWriter<T> {
     }
 
     fn flush(&mut self) -> Result<(), BoxError> {
-        // Nobody asks again before the next record, so everything goes now. Where much is on its
-        // way no further record is taken: then more of them gather on the edge.
-        for outlet in &mut self.outlets {
-            outlet.send();
+        // Nobody asks again before the next record, so all that can go goes now. Where much is on
+        // its way, the wake that comes when there is room leads here again.
+        let waker = self.waker.clone();
+        match self.poll_send_all(&mut Context::from_waker(&waker)) {
+            Poll::Ready(sent) => sent,
+            Poll::Pending => Ok(()),
         }
-        self.sent = true;
-        Ok(())
     }
 
     fn poll_synced(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        for outlet in &mut self.outlets {
-            outlet.send();
-        }
+        ready!(self.poll_send_all(cx))?;
         for outlet in &mut self.outlets {
             ready!(outlet.poll_acks(0, cx))?;
         }

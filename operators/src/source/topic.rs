@@ -74,6 +74,9 @@ type MapRecord<T, U> = Arc<dyn Fn(RecordInfo<'_>, T) -> U + Send + Sync>;
 
 /// Reads a topic from where its group stands, each partition a split, until it is sealed.
 ///
+/// While it is not sealed, reading does not end by itself: the pipeline waits for more until it is
+/// told to stop. A partition that stops before its end, as after a failed write, is an error.
+///
 /// The group is the pipeline's name unless [`group`](TopicSource::group) names another. A pipeline
 /// that keeps state reads from the start: until state is checkpointed it must see everything again.
 ///
@@ -347,7 +350,7 @@ impl<T: 'static, U> TopicReader<T, U> {
         })
     }
 
-    /// Has something fetched; false when nothing more will come.
+    /// Has something fetched; false at the end, which only a sealed partition has.
     fn poll_fetch(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, BoxError>> {
         loop {
             if let Some(Fetching { ticket, visible }) = &mut self.fetching {
@@ -364,7 +367,11 @@ impl<T: 'static, U> TopicReader<T, U> {
             }
             let ends = ready!(self.partition.poll_visible(self.next, cx))?;
             if ends.visible <= self.next {
-                return Poll::Ready(Ok(false));
+                return Poll::Ready(if ends.sealed {
+                    Ok(false)
+                } else {
+                    Err(format!("{} gives no more and was not sealed", self.name).into())
+                });
             }
             self.fetch(ends.visible);
         }

@@ -7,6 +7,8 @@
 //! | `topics` | the topic source and sink |
 //! | `gaps` | a partition whose end lies beyond its last record |
 //! | `files` | sources and sinks on files |
+//! | `room` | the topic sink where the log is slow |
+//! | `stopped` | a log that dies under a pipeline |
 
 #![expect(
     clippy::unwrap_used,
@@ -17,5 +19,7 @@ mod files;
 mod gaps;
 mod gathering;
 mod records;
+mod room;
+mod stopped;
 mod support;
 mod topics;

@@ -3,7 +3,7 @@
 use futures::executor::block_on;
 use levada_core::{
     Data, Timestamp, Topic,
-    backend::{Batch, NewRecord},
+    backend::{BackendError, Batch, NewRecord},
 };
 
 /// A record as [`append`] writes it.
@@ -31,6 +31,15 @@ pub(crate) fn append<'a, T: Data>(
     partition: u32,
     rows: impl IntoIterator<Item = Row<'a, T>>,
 ) {
+    try_append(topic, partition, rows).unwrap();
+}
+
+/// The same where it may fail.
+pub(crate) fn try_append<'a, T: Data>(
+    topic: &Topic<T>,
+    partition: u32,
+    rows: impl IntoIterator<Item = Row<'a, T>>,
+) -> Result<u64, BackendError> {
     let mut batch = Batch::default();
     for row in rows {
         let mut value = Vec::new();
@@ -42,7 +51,7 @@ pub(crate) fn append<'a, T: Data>(
             headers: row.headers,
         });
     }
-    block_on(topic.raw().partition(partition).append(batch)).unwrap();
+    block_on(topic.raw().partition(partition).append(batch))
 }
 
 /// Seals a topic: who reads it ends there.

@@ -42,6 +42,23 @@ fn a_record_that_comes_alone_leaves_alone_without_waiting_for_a_checkpoint() {
 }
 
 #[test]
+fn a_trickle_of_records_without_a_key_reaches_all_partitions() {
+    let bench = TestBench::new();
+    let levada = bench.levada();
+    let from = levada.topic::<u32>("from").partitions(1).create().unwrap();
+    let to = levada.topic::<u32>("to").partitions(4).create().unwrap();
+    let pipeline = levada.pipeline("copy");
+    pipeline.source(topic(&from)).sink(to_topic(&to));
+    let mut run = bench.start(pipeline).unwrap();
+    for n in 0..12 {
+        append(&from, 0, [row(n)]);
+        run.until_idle();
+    }
+    let ends = [0, 1, 2, 3].map(|number| to.raw().partition(number).ends().visible);
+    assert_eq!(ends, [3; 4]);
+}
+
+#[test]
 fn a_sink_with_more_copies_than_partitions_writes_everything_and_seals_once() {
     let levada = Levada::builder().arbiters(4).in_memory();
     let numbers = levada

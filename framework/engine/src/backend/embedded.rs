@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    ops::ControlFlow,
     path::Path,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -10,21 +9,28 @@ use std::{
 
 use futures::{FutureExt as _, TryFutureExt as _, future};
 use levada_core::{
-    Clock, Spawner, Timestamp,
+    Clock, Spawner,
     backend::{
-        self, Backend, BackendError, Batch, Durability, Ends, Fetched, FetchedBatch, Headers,
-        RecordView, Ticket, TopicSpec, Traits,
+        self, Backend, BackendError, Batch, Durability, Ends, Fetched, Ticket, TopicSpec, Traits,
     },
     key::Slots,
 };
-use levada_log::{Error as LogError, Log, Partition, Record, Status, Topic, TopicOptions};
+use levada_log::{Error as LogError, Log, Partition, Status, Topic};
 
-use super::{differs, refused};
+use super::{PARTITIONER, differs, encode, options, refused, show, stopped};
 
-/// What the log's metadata calls the way keys are dealt to partitions.
-const PARTITIONER: &str = "murmur2/1";
-
-/// The embedded log.
+/// Topics in one folder, on the embedded log.
+///
+/// What differs from [`MemoryBackend`](super::MemoryBackend):
+///
+/// 1. What is acknowledged survives the process and the machine's power; an append takes a sync.
+/// 2. Memory is bounded. While too much waits to be written,
+///    [`poll_room`](backend::Partition::poll_room) waits, and an append that does not is refused.
+/// 3. Offsets have gaps after an unclean stop.
+/// 4. After a failed write or sync nothing is taken any more, and readers get
+///    [`BackendError::Stopped`] at the visible end; a partition whose bytes are damaged stops alone.
+///    The folder must be opened again.
+/// 5. One process at a time has the folder.
 ///
 /// # Examples
 ///
@@ -88,16 +94,11 @@ impl Backend for EmbeddedBackend {
     ) -> Result<Arc<dyn backend::Topic>, BackendError> {
         let topic = match self.log.topic(name) {
             Ok(topic) => topic,
-            Err(LogError::UnknownTopic { .. }) => {
-                let options = TopicOptions::new()
-                    .partitions(spec.partitions)
-                    .codec(&*spec.codec)
-                    .partitioner(PARTITIONER);
-                self.log
-                    .create_topic(name, options)
-                    .wait()
-                    .map_err(refused)?
-            }
+            Err(LogError::UnknownTopic { .. }) => self
+                .log
+                .create_topic(name, options(spec))
+                .wait()
+                .map_err(refused)?,
             Err(error) => return Err(refused(error)),
         };
         known_partitioner(&topic)?;
@@ -107,16 +108,9 @@ impl Backend for EmbeddedBackend {
     }
 
     fn topic(&self, name: &str) -> Result<Arc<dyn backend::Topic>, BackendError> {
-        match self.log.topic(name) {
-            Ok(topic) => {
-                known_partitioner(&topic)?;
-                Ok(Arc::new(EmbeddedTopic { topic }))
-            }
-            Err(LogError::UnknownTopic { .. }) => Err(BackendError::UnknownTopic {
-                topic: name.to_owned(),
-            }),
-            Err(error) => Err(refused(error)),
-        }
+        let topic = self.log.topic(name).map_err(refused)?;
+        known_partitioner(&topic)?;
+        Ok(Arc::new(EmbeddedTopic { topic }))
     }
 
     fn commit(&self, group: &str, positions: Vec<(String, u32, u64)>) -> Ticket<()> {
@@ -211,18 +205,10 @@ struct EmbeddedPartition {
 
 impl backend::Partition for EmbeddedPartition {
     fn append(&self, batch: Batch) -> Ticket<u64> {
-        let mut records = levada_log::Batch::new();
-        let built = batch.try_each(|record| {
-            records.push(&Record {
-                key: record.key,
-                value: record.value,
-                headers: record.headers,
-                event_time: record.event_time,
-            })
-        });
-        if let Err(error) = built {
-            return future::ready(Err(refused(error))).boxed();
-        }
+        let records = match encode(&batch) {
+            Ok(records) => records,
+            Err(error) => return future::ready(Err(error)).boxed(),
+        };
         let sealed = BackendError::Sealed {
             topic: self.partition.topic().to_owned(),
             partition: self.partition.number(),
@@ -251,63 +237,33 @@ impl backend::Partition for EmbeddedPartition {
     }
 
     fn ends(&self) -> Ends {
+        // Looked at before the visible end, which may grow until it is the end for good.
+        let sealed_at = self.partition.sealed_at();
+        // Of a damaged partition not even all that was acknowledged is visible.
+        let sealed_at = sealed_at.filter(|_| self.partition.status() == Status::Healthy);
         Ends {
             start: self.partition.start(),
-            visible: self.partition.visible_end(),
-            sealed: self.partition.sealed_at().is_some(),
+            visible: sealed_at.unwrap_or_else(|| self.partition.visible_end()),
+            sealed: sealed_at.is_some(),
         }
     }
 
     fn poll_visible(&self, past: u64, cx: &mut Context<'_>) -> Poll<Result<Ends, BackendError>> {
-        ready!(self.partition.poll_visible(cx, past));
-        match self.partition.status() {
-            Status::Failed { reason } => Poll::Ready(Err(BackendError::Failed(reason))),
-            _ => Poll::Ready(Ok(self.ends())),
+        loop {
+            ready!(self.partition.poll_visible(cx, past));
+            let ends = self.ends();
+            if ends.visible > past || ends.sealed {
+                return Poll::Ready(Ok(ends));
+            }
+            if let Some(error) = self.partition.stopped() {
+                let (topic, number) = (self.partition.topic(), self.partition.number());
+                return Poll::Ready(Err(stopped(topic, number, error)));
+            }
+            // It was sealed between these looks.
         }
     }
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.partition.poll_room(cx)
-    }
-}
-
-#[derive(Debug)]
-struct Shown(levada_log::FetchedBatch);
-
-fn show(batch: levada_log::FetchedBatch) -> Box<dyn FetchedBatch> {
-    Box::new(Shown(batch))
-}
-
-impl FetchedBatch for Shown {
-    fn append_time(&self) -> Timestamp {
-        self.0.append_time()
-    }
-
-    fn next_offset(&self) -> u64 {
-        self.0.end_offset()
-    }
-
-    fn each_from(&self, offset: u64, each: &mut dyn FnMut(RecordView<'_>) -> ControlFlow<()>) {
-        for record in self.0.records().filter(|record| record.offset >= offset) {
-            let flow = each(RecordView {
-                offset: record.offset,
-                append_time: record.append_time,
-                event_time: record.event_time,
-                key: record.key,
-                value: record.value,
-                headers: &HeaderView(record.headers),
-            });
-            if flow.is_break() {
-                return;
-            }
-        }
-    }
-}
-
-struct HeaderView<'a>(levada_log::Headers<'a>);
-
-impl Headers for HeaderView<'_> {
-    fn get(&self, name: &str) -> Option<&[u8]> {
-        self.0.get(name)
     }
 }

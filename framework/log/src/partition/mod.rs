@@ -13,7 +13,7 @@ use levada_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Batch, Fetched, FetchedBatch, Ticket,
+    Batch, Error, Fetched, FetchedBatch, Ticket,
     reader::{Answer, Read},
     shared::{Handle, Shared},
 };
@@ -274,9 +274,25 @@ impl Partition {
         }
     }
 
+    /// Why nothing comes after the visible end although the topic is not sealed, if so: bytes are
+    /// damaged, a write has failed, or the log was closed.
+    pub fn stopped(&self) -> Option<Error> {
+        let (failed, phase) = {
+            let reading = self.state.reading();
+            (reading.failed.clone(), reading.phase)
+        };
+        match failed {
+            Some(reason) => Some(self.state.damaged(&reason)),
+            None if phase == Phase::Stopped => {
+                Some(self.shared().queue.refusal().unwrap_or(Error::Closed))
+            }
+            None => None,
+        }
+    }
+
     /// Waits until the visible end lies past `past`, and gives it. Also ready, with whatever the
-    /// end is, once no record can come any more: the topic is sealed, the partition has failed, or
-    /// the log has stopped.
+    /// end is, once no record can come any more: the topic is sealed, or the partition has
+    /// [stopped](Self::stopped).
     ///
     /// # Examples
     ///

@@ -265,7 +265,8 @@ impl PartitionState {
         Poll::Pending
     }
 
-    fn damaged(&self, reason: &Arc<str>) -> Error {
+    /// The error that says so.
+    pub(crate) fn damaged(&self, reason: &Arc<str>) -> Error {
         Error::Damaged {
             topic: Arc::clone(&self.topic),
             partition: self.id.partition,

@@ -23,15 +23,14 @@
 //! check(&make);
 //! ```
 
+mod ends;
+mod refused;
+
 use std::{
     collections::BTreeMap,
-    future::poll_fn,
     ops::ControlFlow,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
+    sync::Arc,
+    task::{Context, Poll, Waker},
 };
 
 use futures::executor::block_on;
@@ -58,19 +57,31 @@ pub const CHECKS: &[(&str, Check)] = &[
         batches_keep_the_order_of_their_appends,
     ),
     (
+        "an_empty_batch_changes_nothing",
+        an_empty_batch_changes_nothing,
+    ),
+    (
         "a_fetch_stops_near_its_limit_and_says_where_to_go_on",
         a_fetch_stops_near_its_limit,
     ),
     ("append_times_never_go_back", append_times_never_go_back),
     (
         "waiting_readers_are_woken_by_an_append",
-        waiting_readers_are_woken,
+        ends::waiting_readers_are_woken,
     ),
     (
         "waiting_readers_are_woken_by_a_seal",
-        waiting_readers_are_woken_by_a_seal,
+        ends::waiting_readers_are_woken_by_a_seal,
     ),
-    ("a_sealed_topic_takes_no_more", a_sealed_topic_takes_no_more),
+    (
+        "a_sealed_topic_takes_no_more",
+        ends::a_sealed_topic_takes_no_more,
+    ),
+    ("stopped_is_not_ended", ends::stopped_is_not_ended),
+    (
+        "who_waits_for_room_is_never_refused_for_it",
+        ends::who_waits_for_room_is_never_refused_for_it,
+    ),
     (
         "positions_belong_to_their_group",
         positions_belong_to_their_group,
@@ -81,9 +92,21 @@ pub const CHECKS: &[(&str, Check)] = &[
     ),
     (
         "numbers_of_partitions_that_cannot_be_are_refused",
-        numbers_of_partitions_that_cannot_be_are_refused,
+        refused::numbers_of_partitions_that_cannot_be,
     ),
-    ("bad_names_are_refused", bad_names_are_refused),
+    ("bad_names_are_refused", refused::bad_names),
+    (
+        "records_above_a_limit_are_refused_and_those_at_it_are_not",
+        refused::records_above_a_limit,
+    ),
+    (
+        "batches_above_their_limit_are_refused",
+        refused::batches_above_their_limit,
+    ),
+    (
+        "positions_that_name_no_record_are_refused_whole",
+        refused::positions_that_name_no_record,
+    ),
     (
         "keys_lie_where_kafka_puts_them",
         keys_lie_where_kafka_puts_them,
@@ -227,6 +250,15 @@ fn batches_keep_the_order_of_their_appends(make: Make<'_>) {
     assert_eq!(values, want);
 }
 
+fn an_empty_batch_changes_nothing(make: Make<'_>) {
+    let (_backend, partition) = one_partition(make);
+    let first = append(&*partition, batch_of(&["a"]));
+    let before = partition.ends();
+    assert_eq!(append(&*partition, Batch::default()), before.visible);
+    assert_eq!(partition.ends(), before);
+    assert_eq!(read_all(&*partition, first).len(), 1);
+}
+
 fn a_fetch_stops_near_its_limit(make: Make<'_>) {
     let (_backend, partition) = one_partition(make);
     let large = "x".repeat(1000);
@@ -259,60 +291,6 @@ fn append_times_never_go_back(make: Make<'_>) {
     assert!(times.is_sorted() && times[0] > Timestamp::MIN);
 }
 
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-/// Registers for what comes beyond the end, lets `act` happen, and looks again.
-fn woken_by(partition: &dyn Partition, act: impl FnOnce()) {
-    let count = Arc::new(Count::default());
-    let waker = Waker::from(Arc::clone(&count));
-    let end = partition.ends().visible;
-    let waits = partition.poll_visible(end, &mut Context::from_waker(&waker));
-    assert!(waits.is_pending(), "nothing is there to wait for");
-    act();
-    let ends = block_on(poll_fn(|cx| partition.poll_visible(end, cx))).expect("it is sound");
-    assert!(ends.visible > end || ends.sealed);
-    assert!(
-        count.0.load(Ordering::SeqCst) > 0,
-        "a reader that waited was not woken"
-    );
-}
-
-fn waiting_readers_are_woken(make: Make<'_>) {
-    let (_backend, partition) = one_partition(make);
-    woken_by(&*partition, || {
-        append(&*partition, batch_of(&["x"]));
-    });
-}
-
-fn waiting_readers_are_woken_by_a_seal(make: Make<'_>) {
-    let (backend, partition) = one_partition(make);
-    let topic = backend.topic("orders").expect("it was just made");
-    woken_by(&*partition, || {
-        block_on(topic.seal()).expect("it can be sealed");
-    });
-}
-
-fn a_sealed_topic_takes_no_more(make: Make<'_>) {
-    let (backend, partition) = one_partition(make);
-    append(&*partition, batch_of(&["last"]));
-    let topic = backend.topic("orders").expect("it was just made");
-    block_on(topic.seal()).expect("it can be sealed");
-    let end = partition.ends();
-    assert!(end.sealed);
-    let refused = block_on(partition.append(batch_of(&["late"])));
-    assert!(matches!(refused, Err(BackendError::Sealed { .. })));
-    assert_eq!(partition.ends(), end);
-    assert_eq!(read_all(&*partition, 0).len(), 1);
-    block_on(topic.seal()).expect("sealing again changes nothing");
-}
-
 fn positions_belong_to_their_group(make: Make<'_>) {
     let (backend, partition) = one_partition(make);
     append(&*partition, batch_of(&["a", "b", "c"]));
@@ -340,35 +318,6 @@ fn a_topic_is_opened_as_it_was_made(make: Make<'_>) {
         said.contains("4 partitions") && said.contains("8 partitions"),
         "{said}"
     );
-}
-
-fn numbers_of_partitions_that_cannot_be_are_refused(make: Make<'_>) {
-    let backend = make();
-    for partitions in [0, 10_001, u32::MAX] {
-        let refused = backend.create_topic("orders", &spec(partitions)).map(drop);
-        assert!(refused.is_err(), "{partitions} partitions were taken");
-    }
-}
-
-fn bad_names_are_refused(make: Make<'_>) {
-    let backend = make();
-    for name in [
-        "",
-        ".",
-        "..",
-        "a/../b",
-        "a\0b",
-        "%2e%2e",
-        "-x",
-        "CON",
-        "ordërs",
-        &"x".repeat(300),
-    ] {
-        assert!(
-            backend.create_topic(name, &spec(1)).is_err(),
-            "{name:?} was taken"
-        );
-    }
 }
 
 fn keys_lie_where_kafka_puts_them(make: Make<'_>) {
