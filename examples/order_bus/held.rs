@@ -168,10 +168,11 @@ mod tests {
 
     use super::*;
 
-    fn topic() -> Arc<dyn Topic> {
+    /// A topic, and what keeps it open.
+    fn topic() -> (Levada, Arc<dyn Topic>) {
         let levada = Levada::in_memory();
         let topic = levada.topic::<String>("orders").partitions(2).create();
-        Arc::clone(topic.unwrap().raw())
+        (levada, Arc::clone(topic.unwrap().raw()))
     }
 
     fn append(topic: &Arc<dyn Topic>, partition: u32, headers: &[(&str, &[u8])]) {
@@ -191,7 +192,7 @@ mod tests {
 
     #[test]
     fn rows_of_all_partitions_are_held_in_whatever_order() {
-        let topic = topic();
+        let (_levada, topic) = topic();
         for (partition, row) in [(0, 7), (1, 2), (0, 3)] {
             append_row(&topic, partition, row);
         }
@@ -203,7 +204,7 @@ mod tests {
 
     #[test]
     fn it_waits_for_rows_that_are_on_their_way() {
-        let topic = topic();
+        let (_levada, topic) = topic();
         append_row(&topic, 0, 0);
         let mut held = block_on(Held::by(&topic)).unwrap();
         assert!(held.until(1).now_or_never().is_some());
@@ -218,7 +219,7 @@ mod tests {
     #[test]
     fn a_record_that_the_order_bus_did_not_write_is_named() {
         for headers in [&[][..], &[(ROW_HEADER, &b"seven"[..])]] {
-            let topic = topic();
+            let (_levada, topic) = topic();
             append_row(&topic, 1, 0);
             append(&topic, 1, headers);
             let refused = block_on(Held::by(&topic)).unwrap_err().to_string();
