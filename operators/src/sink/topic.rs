@@ -1,8 +1,8 @@
 //! `topic`: appends to a topic.
 //!
 //! 1. Keyed records go to the partition of their key, and one copy alone appends to a partition, so
-//!    that they keep their order there. Records without a key are dealt, batch by batch, to the
-//!    partitions of their copy, however few make a batch.
+//!    that they keep their order there. Records without a key are dealt in turn to the partitions
+//!    of their copy: where one goes follows from its place, and not from when others were sent.
 //! 2. A batch is sent when it is full, or when the input runs dry; but only while fewer than
 //!    [`IN_FLIGHT`] batches of its partition are on their way, and the backend has room. Until then
 //!    a full one holds up the edge, and another one gathers more.
@@ -231,12 +231,13 @@ impl<T> fmt::Debug for TopicWriter<T> {
 
 impl<T: Data> TopicWriter<T> {
     /// The partition that a record goes to.
-    fn outlet(&self, head: &Head) -> usize {
+    fn outlet(&mut self, head: &Head) -> usize {
         if self.grouping == Grouping::Keyed {
-            self.slots.partition(head.hash) as usize
-        } else {
-            self.turns[self.turn]
+            return self.slots.partition(head.hash) as usize;
         }
+        let at = self.turns[self.turn];
+        self.turn = (self.turn + 1) % self.turns.len();
+        at
     }
 
     /// Adds a record to the batch of its partition.
@@ -259,23 +260,11 @@ impl<T: Data> TopicWriter<T> {
         }
     }
 
-    /// Sends what a partition has gathered; what has no key then goes to the next.
-    fn poll_send(&mut self, at: usize, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        if self.outlets[at].batch.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        ready!(self.outlets[at].poll_send(cx))?;
-        if at == self.turns[self.turn] {
-            self.turn = (self.turn + 1) % self.turns.len();
-        }
-        Poll::Ready(Ok(()))
-    }
-
     /// Sends what all have gathered, as far as it can go now.
     fn poll_send_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         let mut sent = Poll::Ready(Ok(()));
-        for at in 0..self.outlets.len() {
-            if self.poll_send(at, cx)?.is_pending() {
+        for outlet in &mut self.outlets {
+            if outlet.poll_send(cx)?.is_pending() {
                 sent = Poll::Pending;
             }
         }
@@ -287,7 +276,7 @@ impl<T: Data, K: Key> SinkWriter<T, K> for TopicWriter<T> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.waker.clone_from(cx.waker());
         if let Some(full) = self.full {
-            ready!(self.poll_send(full, cx))?;
+            ready!(self.outlets[full].poll_send(cx))?;
             self.full = None;
         }
         Poll::Ready(Ok(()))

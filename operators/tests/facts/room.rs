@@ -1,4 +1,4 @@
-//! The topic sink where the log is slow: it waits for room, and has no more on its way than it says.
+//! The topic sink where the log is slow: it waits for room, and sends no more than it says.
 
 use std::{
     io,

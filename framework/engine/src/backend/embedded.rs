@@ -28,8 +28,8 @@ use super::{PARTITIONER, differs, encode, options, refused, show, stopped};
 ///    [`poll_room`](backend::Partition::poll_room) waits, and an append that does not is refused.
 /// 3. Offsets have gaps after an unclean stop.
 /// 4. After a failed write or sync nothing is taken any more, and readers get
-///    [`BackendError::Stopped`] at the visible end; a partition whose bytes are damaged stops alone.
-///    The folder must be opened again.
+///    [`BackendError::Stopped`] at the visible end, until the folder is opened again. A partition
+///    whose bytes are damaged stops alone.
 /// 5. One process at a time has the folder.
 ///
 /// # Examples
