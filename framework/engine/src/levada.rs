@@ -366,6 +366,8 @@ impl Levada {
 }
 
 /// How a pipeline, or all that were waited for, came to their end.
+///
+/// See [`Levada::wait`](crate::Levada::wait).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// Every input ended, and all is done.
