@@ -69,8 +69,7 @@ pub struct CsvSource<T> {
 
 impl<T> CsvSource<T> {
     fn open_file(&self) -> Result<File, BoxError> {
-        let say = |error| format!("`{}` cannot be read: {error}", self.path.display());
-        File::open(&self.path).map_err(|error| say(error).into())
+        File::open(&self.path).map_err(|error| unread(&self.path, &error))
     }
 }
 
@@ -84,14 +83,24 @@ impl<T: Data> Source for CsvSource<T> {
     }
 
     fn open(&self, _: u32, cx: &SourceContext) -> Result<Self::Reader, BoxError> {
-        let file = self.open_file()?;
+        let (file, path) = (self.open_file()?, self.path.clone());
         Handover::start(&*cx.spawner, "levada-csv", move |offer| async move {
             let mut reader = ::csv::Reader::from_reader(file);
+            // Without its header line no row has a meaning.
+            reader.headers().map_err(|error| unread(&path, &error))?;
             for (number, row) in reader.deserialize().enumerate() {
-                let row = row.map_err(|error| error.to_string());
+                let row = match row {
+                    // Not the row is wrong: what follows cannot be read.
+                    Err(error) if error.is_io_error() => return Err(unread(&path, &error)),
+                    row => row.map_err(|error| error.to_string()),
+                };
                 offer.put(number as u64, row).await?;
             }
             Ok(())
         })
     }
+}
+
+fn unread(path: &Path, error: &dyn std::error::Error) -> BoxError {
+    format!("`{}` cannot be read: {error}", path.display()).into()
 }
