@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 
 use crate::{
     BoxError, Timestamp,
-    chain::{Chain, Control, Push, Run},
+    chain::{Chain, Control, Place, Push, Run},
     graph::StageOpening,
     key::Key,
     record::Head,
@@ -125,7 +125,9 @@ where
 {
     #[inline]
     fn push(&mut self, value: T, key: &K, head: &Head, run: &Run) {
+        let before = run.enter(Place::Closure("event_time"));
         let at = (self.time)(&value);
+        run.at_place(before);
         self.next.push(value, key, &Head { at, ..*head }, run);
         self.saw(head.origin.split, at, run);
     }

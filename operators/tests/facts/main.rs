@@ -8,6 +8,7 @@
 //! | `gaps` | a partition whose end lies beyond its last record |
 //! | `files` | sources and sinks on files |
 //! | `room` | the topic sink where the log is slow |
+//! | `failed` | what must not pass for done after a failure |
 //! | `stopped` | a log that dies under a pipeline |
 
 #![expect(
@@ -15,6 +16,7 @@
     reason = "what cannot be set up has failed the test"
 )]
 
+mod failed;
 mod files;
 mod gaps;
 mod gathering;

@@ -76,6 +76,22 @@ impl Layout {
             self.key_groups[id] = slots
                 .ok_or("`.keyed(..)` stands only directly behind a topic: use `.key_by(..)`")?;
         }
+        let others = self
+            .splits
+            .iter()
+            .filter_map(|split| split.subscription.as_deref());
+        if let Some(own) = &subscription
+            && let mut same =
+                others.filter(|other| (&other.topic, &other.group) == (&own.topic, &own.group))
+            && same.next().is_some()
+        {
+            let (topic, group) = (&own.topic, &own.group);
+            let what = format!(
+                "two sources read topic `{topic}` as group `{group}`, and a group has one position: \
+                 read it once and `.fork()`, or give one of them another `.group(..)`"
+            );
+            return Err(what.into());
+        }
         let subscription = subscription.map(Arc::new);
         self.first_split[id] = number(self.splits.len());
         self.split_counts[id] = number(names.len());

@@ -73,7 +73,7 @@ impl Run {
 
     /// Forgets what was said about room, to look again.
     pub(crate) fn forget_room(&self) {
-        self.full.set(self.failure.borrow().is_some());
+        self.full.set(self.has_failed());
     }
 
     #[inline]
@@ -119,6 +119,11 @@ impl Run {
     #[inline]
     pub(crate) fn enter(&self, place: Place) -> Place {
         self.place.replace(place)
+    }
+
+    /// True once the stage cannot go on: nothing may be said to be done any more.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.borrow().is_some()
     }
 
     /// Stops the stage because user code panicked on the record at hand.

@@ -39,8 +39,8 @@ use std::{
 };
 
 pub use self::plan::{
-    BuildError, EdgePlan, Exchange, Grouping, ListSplits, OpenStage, Plan, Port, SourcePlan,
-    StageId, StageOpening, StagePlan, StateNames, Subscribes,
+    BuildError, CallsPer, EdgePlan, Exchange, Grouping, ListSplits, OpenStage, Plan, Port,
+    SourcePlan, StageId, StageOpening, StagePlan, StateNames, Subscribes,
 };
 use crate::{
     BoxError, Open, Operator,
@@ -91,6 +91,7 @@ impl Graph {
             source: None,
             grouping,
             needs_whole_input: false,
+            calls: None,
             open: None,
         });
         drawing.stages.len() - 1

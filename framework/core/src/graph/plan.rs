@@ -143,6 +143,15 @@ impl fmt::Debug for SourcePlan {
     }
 }
 
+/// What an async call is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallsPer {
+    /// One record.
+    Record,
+    /// Many records together.
+    Batch,
+}
+
 /// One stage of a pipeline.
 #[derive(Clone)]
 pub struct StagePlan {
@@ -156,6 +165,8 @@ pub struct StagePlan {
     pub grouping: Grouping,
     /// It writes a result of the whole input, so that its pipeline starts over each time.
     pub needs_whole_input: bool,
+    /// It makes async calls.
+    pub calls: Option<CallsPer>,
     /// Opens a copy; none while the stream is still open.
     pub open: Option<OpenStage>,
 }
@@ -181,12 +192,29 @@ pub struct Plan {
 
 impl Plan {
     /// True if it must see its whole input again when it starts again: some operator remembers what
-    /// it has seen, or some sink gathers it, and neither is checkpointed yet.
+    /// it has seen, some sink gathers it, or some calls are made for results of batches, and none of
+    /// these is checkpointed yet.
     pub fn starts_over(&self) -> bool {
         self.operators
             .iter()
             .any(|operator| !operator.states.is_empty())
             || self.stages.iter().any(|stage| stage.needs_whole_input)
+            || self.holds_batches()
+    }
+
+    /// True if calls are made for what comes of batches. While such a call runs, the records of its
+    /// batch are in flight; it has the origin of the first alone, and positions cannot say more.
+    fn holds_batches(&self) -> bool {
+        // Edges lead from earlier stages to later ones.
+        let mut is_behind = vec![false; self.stages.len()];
+        for edge in &self.edges {
+            is_behind[edge.to] |=
+                is_behind[edge.from] || self.stages[edge.from].calls == Some(CallsPer::Batch);
+        }
+        let behind = self.stages.iter().zip(is_behind);
+        behind
+            .into_iter()
+            .any(|(stage, behind)| behind && stage.calls.is_some())
     }
 
     /// How many key groups keyed state is dealt into behind an exchange.

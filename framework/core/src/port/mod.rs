@@ -288,6 +288,11 @@ pub struct Credit {
 }
 
 impl Credit {
+    /// True while the sender has none left: what holds this holds up what would come next.
+    pub fn is_exhausted(&self) -> bool {
+        self.shared.available.load(Ordering::Acquire) <= 0
+    }
+
     /// Gives the weight back, with the emptied chunk, to be filled again.
     pub fn done(self, chunk: AnyChunk) {
         let mut queue = self.shared.queue();

@@ -77,13 +77,15 @@ impl<T: 'static, K: Key, P: Push<T, K>> Line<T, K, P> {
     /// Goes on with ending, step by step.
     pub(crate) fn finish(&mut self, run: &Run) -> Work {
         if self.ending == Ending::Watermark {
-            if !self.push.control(Control::Watermark(Timestamp::MAX), run) {
+            let last = Control::Watermark(Timestamp::MAX);
+            if !self.push.control(last, run) || run.has_failed() {
                 return Work::Blocked;
             }
             self.ending = Ending::Finish;
         }
         if self.ending == Ending::Finish {
-            if !self.push.control(Control::Finish, run) {
+            // After a failure the end must not go on: a half result would pass for a whole one.
+            if !self.push.control(Control::Finish, run) || run.has_failed() {
                 return Work::Blocked;
             }
             self.push.control(Control::End, run);

@@ -6,7 +6,7 @@ use super::{KeyedStream, Start, Stream, tip::Tip, tip::sink_behind};
 use crate::{
     Data, Sink,
     chain::Chain,
-    graph::{Exchange, Grouping, Port},
+    graph::{CallsPer, Exchange, Grouping, Port},
     key::Key,
     output::{Output, Rekey, Unkey},
     stage::{CallOrder, Calls, EachCall},
@@ -136,7 +136,7 @@ impl<K: Key, T: Data, C: Chain<K, Out = T>> KeyedStream<K, T, C> {
     {
         let from = self.tip.close(self.chain, Output::<T, K>::new);
         let order = calls.order(CallOrder::PerKey);
-        let (tip, id) = Tip::calls(from, name, Grouping::Keyed);
+        let (tip, id) = Tip::calls(from, name, Grouping::Keyed, CallsPer::Record);
         let caller = move || EachCall::<T, K, F>::new(call.clone(), order);
         KeyedStream::new(tip, Start::calls(id, calls, order, caller))
     }

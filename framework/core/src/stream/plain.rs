@@ -7,7 +7,7 @@ use crate::{
     Data, Sink, Source, Timestamp,
     chain::Chain,
     event_time::Timed,
-    graph::{Exchange, Graph, Grouping, Port},
+    graph::{CallsPer, Exchange, Graph, Grouping, Port},
     key::Key,
     output::{Output, Rekey},
     stage::{BatchCall, CallOrder, Calls, EachCall, RoutedKey},
@@ -217,7 +217,7 @@ impl<T: Data, C: Chain<(), Out = T>> Stream<T, C> {
     {
         let from = self.tip.close(self.chain, Output::<T, ()>::new);
         let order = calls.order(CallOrder::Input);
-        let (tip, id) = Tip::calls(from, name, Grouping::Plain);
+        let (tip, id) = Tip::calls(from, name, Grouping::Plain, CallsPer::Record);
         let caller = move || EachCall::<T, (), F>::new(call.clone(), order);
         Stream::new(tip, Start::calls(id, calls, order, caller))
     }
@@ -226,6 +226,11 @@ impl<T: Data, C: Chain<(), Out = T>> Stream<T, C> {
     /// free, once there are `max` or the first has waited for `wait`.
     ///
     /// Calls run where those of [`map_async`](Self::map_async) run; results go on as they come.
+    ///
+    /// A batch is also as large as may be in flight: the records that wait hold the credit of their
+    /// edge (`Builder::edge_window`), and when that is used up no more
+    /// can come. If calls follow that are made for results of batches, the pipeline reads its topics
+    /// from the first record when it starts again.
     ///
     /// # Examples
     ///
@@ -259,7 +264,7 @@ impl<T: Data, C: Chain<(), Out = T>> Stream<T, C> {
         Fut: Future<Output = U> + 'static,
     {
         let from = self.tip.close(self.chain, Output::<T, ()>::new);
-        let (tip, id) = Tip::calls(from, name, Grouping::Plain);
+        let (tip, id) = Tip::calls(from, name, Grouping::Plain, CallsPer::Batch);
         let caller = move || BatchCall::<T, (), F>::new(call.clone(), max, wait);
         Stream::new(tip, Start::calls(id, calls, CallOrder::Unordered, caller))
     }

@@ -6,7 +6,7 @@ use super::{Start, Stream};
 use crate::{
     BoxError, Data, Operator, Side,
     chain::{Chain, Push},
-    graph::{Exchange, Graph, Grouping, Port, StageId, StageOpening},
+    graph::{CallsPer, Exchange, Graph, Grouping, Port, StageId, StageOpening},
     key::Key,
     node::SidePlan,
     output::Wiring,
@@ -52,8 +52,10 @@ impl Tip {
         (graph, from): (Graph, StageId),
         name: &str,
         grouping: Grouping,
+        per: CallsPer,
     ) -> (Self, u32) {
         let mut tip = Self::new(&graph, name, grouping);
+        graph.change_stage(tip.stage, |plan| plan.calls = Some(per));
         graph.edge(from, Port::Main, tip.stage, Exchange::Forward);
         let id = graph.add_operator(tip.stage, name, |_| Ok(()));
         tip.last = Some(id);

@@ -189,6 +189,9 @@ impl Task {
             Work::More => Turn::Again,
             Work::Ended => {
                 self.stage.flush(&self.run);
+                if self.run.has_failed() {
+                    return Turn::Again;
+                }
                 let positions = self.positions();
                 self.finish(Report::Ended(positions))
             }
@@ -206,10 +209,11 @@ impl Task {
         self.run.forget_room();
         self.stage.look_for_room(&self.run);
         if self.run.has_room() {
-            Turn::Again
-        } else {
-            Turn::Sleep(None)
+            return Turn::Again;
         }
+        // What is meant for receivers that have room does not wait for the one that has none.
+        self.stage.flush(&self.run);
+        Turn::Sleep(None)
     }
 
     /// Adapts the budget so that a step takes about a turn.
@@ -256,6 +260,10 @@ impl Task {
         }
         if !self.stage.barrier(barrier, &self.run, cx) {
             return Some(Turn::Sleep(None));
+        }
+        if self.run.has_failed() {
+            // What failed did not pass: a checkpoint that counted it would lose it.
+            return Some(Turn::Again);
         }
         self.barrier = None;
         self.passed = barrier.checkpoint;

@@ -44,7 +44,7 @@ where
     fn start(&mut self, now: Timestamp, input: InputState, run: &Run) -> Option<Call<U, ()>> {
         let due = self.deadline().is_some_and(|at| at <= now);
         if self.held.is_empty()
-            || !(due || input == InputState::Ended || self.held.len() >= self.max)
+            || !(due || input != InputState::Open || self.held.len() >= self.max)
         {
             return None;
         }

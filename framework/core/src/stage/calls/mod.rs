@@ -103,6 +103,8 @@ pub(crate) struct Call<U, K> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InputState {
     Open,
+    /// Not before some of what waits is done: it holds all the credit there is.
+    HeldUp,
     Ended,
 }
 

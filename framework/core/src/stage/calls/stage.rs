@@ -6,7 +6,7 @@ use std::{
     fmt,
     panic::AssertUnwindSafe,
     pin::Pin,
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
 };
@@ -79,6 +79,8 @@ pub(crate) struct CallStage<T, K, C: Caller<T, K>> {
     /// Records that are not done, by their place in the input.
     held: BTreeMap<u64, (Origin, Rc<Credit>)>,
     next_sequence: u64,
+    /// What came last on each edge.
+    newest: Vec<Weak<Credit>>,
     /// Results that wait for those before them.
     results: BTreeMap<u64, Outcome<C::Out, C::OutKey>>,
     watermark: LowestWatermark,
@@ -116,6 +118,7 @@ impl<T, K, C: Caller<T, K>> CallStage<T, K, C> {
             line,
             held: BTreeMap::new(),
             next_sequence: 0,
+            newest: (0..edges).map(|_| Weak::new()).collect(),
             results: BTreeMap::new(),
             watermark: LowestWatermark::new(edges),
             watermarks: VecDeque::new(),
@@ -125,13 +128,24 @@ impl<T, K, C: Caller<T, K>> CallStage<T, K, C> {
         }
     }
 
-    fn start_calls(&mut self, run: &Run) {
-        run.at_place(Place::Step(self.operator));
-        let input = if self.open_edges == 0 {
-            InputState::Ended
+    /// Whether more records may come while none of those that wait is done.
+    fn input(&self) -> InputState {
+        if self.open_edges == 0 {
+            return InputState::Ended;
+        }
+        // The newest credit of each edge says how much the edge has left. While a call runs, more
+        // comes back when it is done.
+        let mut newest = self.newest.iter().filter_map(Weak::upgrade);
+        if self.running.is_empty() && newest.any(|credit| credit.is_exhausted()) {
+            InputState::HeldUp
         } else {
             InputState::Open
-        };
+        }
+    }
+
+    fn start_calls(&mut self, run: &Run) {
+        run.at_place(Place::Step(self.operator));
+        let input = self.input();
         while self.running.len() < self.max_in_flight {
             let Some(call) = self.caller.start(self.now, input, run) else {
                 break;
@@ -224,7 +238,8 @@ impl<T, K, C: Caller<T, K>> CallStage<T, K, C> {
 
     fn end(&mut self, run: &Run) -> Work {
         for last in [Control::Watermark(Timestamp::MAX), Control::Finish] {
-            if !self.line.control(last, run) {
+            // After a failure the end must not go on: a half result would pass for a whole one.
+            if !self.line.control(last, run) || run.has_failed() {
                 return Work::Blocked;
             }
         }
@@ -247,6 +262,7 @@ where
             .downcast()
             .expect("an edge carries what its stages agreed on");
         let credit = Rc::new(credit);
+        self.newest[edge] = Rc::downgrade(&credit);
         self.counts
             .records_in
             .fetch_add(chunk.len() as u64, Ordering::Relaxed);
