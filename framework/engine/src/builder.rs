@@ -14,6 +14,7 @@ use levada_core::{
 use crate::{
     Error, Levada,
     backend::{EmbeddedBackend, MemoryBackend},
+    levada::Closing,
 };
 
 /// What may be replaced, as values.
@@ -186,16 +187,20 @@ impl Builder {
                 path,
                 source: source.into(),
             })?;
-        Ok(self.on(Arc::new(backend)))
+        Ok(Levada::with(
+            Arc::new(backend),
+            self.seams,
+            Closing::WithLevada,
+        ))
     }
 
     /// Topics in memory.
     pub fn in_memory(self) -> Levada {
         let backend = MemoryBackend::new(Arc::clone(&self.seams.clock));
-        self.on(Arc::new(backend))
+        Levada::with(Arc::new(backend), self.seams, Closing::WithLevada)
     }
 
-    /// Topics in a backend of your own.
+    /// Topics in a backend of your own. It is yours to close: others may use it.
     ///
     /// # Examples
     ///
@@ -212,9 +217,10 @@ impl Builder {
     ///
     /// let second = Levada::builder().on(backend);
     /// assert_eq!(second.topic::<String>("words").open()?.partitions(), 2);
+    /// second.topic::<String>("lines").create()?;
     /// # Ok::<(), levada_engine::Error>(())
     /// ```
     pub fn on(self, backend: Arc<dyn Backend>) -> Levada {
-        Levada::with(backend, self.seams)
+        Levada::with(backend, self.seams, Closing::ByCaller)
     }
 }

@@ -42,8 +42,18 @@ pub struct Levada {
     shared: Arc<Shared>,
 }
 
+/// Who closes the backend.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// It was opened for this Levada, and ends with its last handle.
+    WithLevada,
+    /// The program, which has opened it.
+    ByCaller,
+}
+
 pub(crate) struct Shared {
     pub(crate) backend: Arc<dyn Backend>,
+    closing: Closing,
     pub(crate) seams: Seams,
     open: Arc<OpenTopics>,
     threads: OnceLock<Threads>,
@@ -83,7 +93,9 @@ async fn monitor(shared: Weak<Shared>) {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.backend.close();
+        if self.closing == Closing::WithLevada {
+            self.backend.close();
+        }
     }
 }
 
@@ -134,9 +146,10 @@ impl Levada {
         Builder::default()
     }
 
-    pub(crate) fn with(backend: Arc<dyn Backend>, seams: Seams) -> Self {
+    pub(crate) fn with(backend: Arc<dyn Backend>, seams: Seams, closing: Closing) -> Self {
         let shared = Shared {
             backend,
+            closing,
             seams,
             open: Arc::default(),
             threads: OnceLock::new(),
@@ -221,6 +234,8 @@ impl Levada {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn run(&self, pipelines: impl IntoIterator<Item = Pipeline>) -> Result<Ended, Error> {
+        // Heeded from here on, so that a signal during the start is not missed.
+        self.told()?;
         self.wait(self.start(pipelines)?)
     }
 

@@ -32,6 +32,10 @@ pub struct Progress {
     splits: Vec<Option<Reading>>,
     operators: Arc<[OperatorPlan]>,
     clock: Arc<dyn Clock>,
+    /// How often it was asked to publish.
+    asked: AtomicU64,
+    /// Which of these was published last.
+    published: Mutex<u64>,
 }
 
 /// A group's reading of one partition.
@@ -123,6 +127,8 @@ impl Progress {
             splits,
             operators,
             clock,
+            asked: AtomicU64::new(0),
+            published: Mutex::default(),
         })
     }
 
@@ -168,9 +174,15 @@ impl Progress {
     /// `levada_group_committed_offset` is told only of groups that have committed a position: one
     /// whose pipeline keeps state commits none.
     pub async fn publish(&self) {
-        let now = self.clock.now();
-        for reading in self.splits.iter().flatten() {
-            let lag = reading.lag(now).await;
+        let turn = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let lags = self.lag().await;
+        let mut published = lock(&self.published);
+        if turn < *published {
+            // It took long to look, and a later look was faster: what it saw is what holds.
+            return;
+        }
+        *published = turn;
+        for (reading, lag) in self.splits.iter().flatten().zip(lags) {
             let partition = lag.partition.to_string();
             let topic = [
                 ("topic", lag.topic.clone()),
