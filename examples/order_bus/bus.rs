@@ -6,8 +6,8 @@ use futures::executor::block_on;
 use levada::{Ended, Levada, Pipeline, Topic, prelude::*};
 
 use crate::{
-    BusError, Claim, Config, Feed, Gauges, Held, Input, OrderLine, ROW_HEADER, Rejects, Service,
-    Site, Ticker, config::BackendKind, say,
+    BusError, Claim, Config, Feed, Gauges, Group, Held, Input, OrderLine, ROW_HEADER, Rejects,
+    Service, Site, Ticker, config::BackendKind, say,
 };
 
 /// Runs an order bus until its input has ended and all groups have answered, or until the process
@@ -64,7 +64,11 @@ pub fn run(config: &Config) -> Result<Ended, BusError> {
         feeding = Some(ingest(&levada, feed, &orders));
     }
     let mut pipelines = Vec::new();
-    for group in &config.groups {
+    // Each once, however often it was named.
+    for group in Group::ALL
+        .iter()
+        .filter(|group| config.groups.contains(group))
+    {
         let pipeline = levada.pipeline(group.name());
         group.draw(&Site {
             pipeline: &pipeline,

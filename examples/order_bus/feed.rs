@@ -200,6 +200,12 @@ impl Reading {
         while let Some(row) = self.rows.next() {
             match row? {
                 (number, Ok(_)) if self.held.contains(number) => {}
+                (number, Ok(_)) if self.held.is_sealed() => {
+                    let says =
+                        "is not in the topic, which was finished before: the input has grown";
+                    let advice = "choose another data folder";
+                    return Err(format!("row {number} of `{}` {says}; {advice}", self.name).into());
+                }
                 (number, Ok(line)) => return Ok(Some((number, line))),
                 (_, Err(rejected)) => self.reject(&rejected)?,
             }

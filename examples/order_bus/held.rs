@@ -61,6 +61,11 @@ impl Held {
         self.rows.contains(&row)
     }
 
+    /// Whether nothing can be added to it.
+    pub fn is_sealed(&self) -> bool {
+        self.partitions.iter().any(|of| of.partition.ends().sealed)
+    }
+
     /// How many rows it holds.
     pub fn count(&self) -> usize {
         self.rows.len()

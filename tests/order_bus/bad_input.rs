@@ -244,3 +244,28 @@ fn another_input_or_other_partitions_on_old_data_are_refused_and_both_are_named(
     ended.assert_refused(1, &["the generator's seed 1", "an order file with hash"]);
     assert_eq!(rows_in_topic(&folder.path().join("data")).len(), 50);
 }
+
+#[test]
+fn an_input_that_has_grown_since_it_was_finished_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &["--records", "50"]).assert_success();
+    let ended = run(folder.path(), &["--records", "60"]);
+    let error = ended.last_line();
+    assert_eq!(ended.code, Some(1), "{error}");
+    for part in [
+        "error: ",
+        "row 50",
+        "has grown",
+        "choose another data folder",
+    ] {
+        assert!(error.contains(part), "`{part}` is not in {error:?}");
+    }
+    run(folder.path(), &["--records", "50"]).assert_success();
+}
+
+#[test]
+fn a_group_that_is_named_twice_runs_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--records", "50", "--groups", "loyalty,loyalty"];
+    run(folder.path(), &args).assert_success();
+}
