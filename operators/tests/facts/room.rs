@@ -74,7 +74,7 @@ impl Bench {
         let made = on(options.clone().open("/log").unwrap());
         let texts = made.topic::<String>("texts").partitions(PARTITIONS);
         drop(texts.create().unwrap());
-        drop(made);
+        made.backend().close();
         let slow = Slow::default();
         let options = options.spawner(Arc::new(slow.clone()));
         let levada = on(options.open("/log").unwrap());

@@ -86,11 +86,9 @@ impl Layout {
             && same.next().is_some()
         {
             let (topic, group) = (&own.topic, &own.group);
-            let what = format!(
-                "two sources read topic `{topic}` as group `{group}`, and a group has one position: \
-                 read it once and `.fork()`, or give one of them another `.group(..)`"
-            );
-            return Err(what.into());
+            let what = format!("two sources read topic `{topic}` as group `{group}`");
+            let advice = "read it once and `.fork()`, or give one of them another `.group(..)`";
+            return Err(format!("{what}, and a group has one position: {advice}").into());
         }
         let subscription = subscription.map(Arc::new);
         self.first_split[id] = number(self.splits.len());

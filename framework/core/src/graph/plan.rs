@@ -192,7 +192,7 @@ pub struct Plan {
 
 impl Plan {
     /// True if it must see its whole input again when it starts again: some operator remembers what
-    /// it has seen, some sink gathers it, or some calls are made for results of batches, and none of
+    /// it has seen, some sink gathers it, or some calls are made for results of batches. None of
     /// these is checkpointed yet.
     pub fn starts_over(&self) -> bool {
         self.operators

@@ -227,10 +227,10 @@ impl<T: Data, C: Chain<(), Out = T>> Stream<T, C> {
     ///
     /// Calls run where those of [`map_async`](Self::map_async) run; results go on as they come.
     ///
-    /// A batch is also as large as may be in flight: the records that wait hold the credit of their
-    /// edge (`Builder::edge_window`), and when that is used up no more
-    /// can come. If calls follow that are made for results of batches, the pipeline reads its topics
-    /// from the first record when it starts again.
+    /// A batch is no larger than what may be in flight: records that wait hold the credit of their
+    /// edge (`Builder::edge_window`), and when that is used up no more can come. If calls follow
+    /// that are made for results of batches, the pipeline reads its topics from the first record
+    /// when it starts again.
     ///
     /// # Examples
     ///
