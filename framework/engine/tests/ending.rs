@@ -1,6 +1,15 @@
 //! Pipelines come to their end: by themselves, stopped, drained, aborted, or with an error.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
 
 use levada_core::{Clock as _, Dataflow as _, Fault, SystemClock, coordinator::Ending};
 use levada_engine::{Ended, Error, Levada, Pipeline};
@@ -213,22 +222,45 @@ fn a_dangling_stream_is_named_before_anything_runs() {
     assert!(error.to_string().contains("`.key_by(..)` first"), "{error}");
 }
 
+/// Ready when it was asked so often, and has itself asked again each time.
+fn turns(mut left: u64) -> impl Future<Output = ()> {
+    poll_fn(move |cx| {
+        if left == 0 {
+            return Poll::Ready(());
+        }
+        left -= 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+}
+
 #[test]
 fn async_calls_keep_the_order_of_each_key_and_overlap_across_keys() {
     let kept = Kept::new();
     let pipeline = on_arbiters(2).pipeline("calls");
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let of_calls = (Arc::clone(&running), Arc::clone(&most));
     pipeline
         .source(Numbers {
             splits: 1,
             count: 2_000,
         })
         .key_by(|n| n % 50)
-        .map_async("wait", levada_core::Calls::at_most(16), |n| async move {
-            tokio::time::sleep(Duration::from_micros(n * 7 % 300)).await;
-            n
+        .map_async("wait", levada_core::Calls::at_most(16), move |n| {
+            let (running, most) = of_calls.clone();
+            async move {
+                let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                turns(n * 7 % 30).await;
+                running.fetch_sub(1, Ordering::SeqCst);
+                n
+            }
         })
         .sink(kept.sink());
     pipeline.run().unwrap();
+    // Sixteen in each of two copies; one in each would be two.
+    let most = most.load(Ordering::SeqCst);
+    assert!((3..=32).contains(&most), "{most} calls at once");
     let mut last = HashMap::new();
     let all = kept.take();
     assert_eq!(all.len(), 2_000);
