@@ -13,6 +13,7 @@
 
 mod calendar;
 mod table;
+mod timers;
 
 use std::any::Any;
 

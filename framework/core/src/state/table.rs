@@ -1,11 +1,11 @@
 //! One declared state: rows by key, in key groups, on pages that never move.
 
-use std::{any::Any, hash::BuildHasher, mem};
+use std::{any::Any, hash::BuildHasher};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::{Time, Timer};
+use super::{Timer, timers::Timers};
 use crate::key::Key;
 
 /// Where a row lies: stable for as long as the row lives.
@@ -13,55 +13,6 @@ use crate::key::Key;
 pub(crate) struct RowId {
     group: u32,
     row: u32,
-}
-
-/// The timers of one key. Nearly always none or one.
-#[derive(Debug, Default)]
-pub(crate) enum Timers {
-    #[default]
-    None,
-    One(Timer),
-    Many(Vec<Timer>),
-}
-
-impl Timers {
-    pub(crate) fn set(&mut self, timer: Timer) {
-        *self = match mem::take(self) {
-            Self::None => Self::One(timer),
-            Self::One(held) if same(&held, timer.time, timer.tag) => Self::One(timer),
-            Self::One(held) => Self::Many(vec![held, timer]),
-            Self::Many(mut all) => {
-                all.retain(|held| !same(held, timer.time, timer.tag));
-                all.push(timer);
-                Self::Many(all)
-            }
-        };
-    }
-
-    pub(crate) fn clear(&mut self, time: Time, tag: u32) {
-        match self {
-            Self::One(held) if same(held, time, tag) => *self = Self::None,
-            Self::None | Self::One(_) => {}
-            Self::Many(all) => {
-                all.retain(|held| !same(held, time, tag));
-                if all.is_empty() {
-                    *self = Self::None;
-                }
-            }
-        }
-    }
-
-    pub(crate) fn holds(&self, timer: Timer) -> bool {
-        match self {
-            Self::None => false,
-            Self::One(held) => *held == timer,
-            Self::Many(all) => all.contains(&timer),
-        }
-    }
-}
-
-fn same(held: &Timer, time: Time, tag: u32) -> bool {
-    held.time == time && held.tag == tag
 }
 
 /// What a node may do with a table without knowing what it holds.
