@@ -82,6 +82,9 @@ pub fn run(config: &Config) -> Result<Ended, BusError> {
     // Last, so that groups that are new have nothing behind them when they start.
     pipelines.extend(feeding);
     let ended = run_and_show(&levada, pipelines, gauges)?;
+    if ended == Ended::Finished {
+        say(&format!("the answers are in `{}`", results.display()));
+    }
     if config.metrics.linger && ended == Ended::Finished {
         say("all is done: metrics are served until this is told to stop");
         levada.wait_until_told()?;
