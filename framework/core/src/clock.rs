@@ -5,6 +5,9 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use futures::future::BoxFuture;
+use futures_timer::Delay;
+
 use crate::Timestamp;
 
 /// Tells the time. Everything that needs it takes one, so that a test owns it.
@@ -14,8 +17,9 @@ use crate::Timestamp;
 /// Time as a test wants it (`levada-testkit` has a clock that moves):
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::{future::pending, time::Duration};
 ///
+/// use futures::future::BoxFuture;
 /// use levada::{Clock, Context, Emit, Operator, prelude::*};
 ///
 /// const NOON: Timestamp = Timestamp::from_millis(12 * 60 * 60 * 1000);
@@ -30,6 +34,10 @@ use crate::Timestamp;
 ///
 ///     fn elapsed(&self) -> Duration {
 ///         Duration::ZERO
+///     }
+///
+///     fn sleep_until(&self, _: Duration) -> BoxFuture<'static, ()> {
+///         Box::pin(pending()) // It stands still.
 ///     }
 /// }
 ///
@@ -64,6 +72,9 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
     /// Time since some fixed start, which never goes back: for deadlines and durations.
     fn elapsed(&self) -> Duration;
+
+    /// Completes once [`elapsed`](Self::elapsed) has reached `at`.
+    fn sleep_until(&self, at: Duration) -> BoxFuture<'static, ()>;
 }
 
 /// The machine's own clocks.
@@ -116,5 +127,9 @@ impl Clock for SystemClock {
 
     fn elapsed(&self) -> Duration {
         self.start.elapsed()
+    }
+
+    fn sleep_until(&self, at: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(Delay::new(at.saturating_sub(self.elapsed())))
     }
 }

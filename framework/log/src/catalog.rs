@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     Error, Result,
-    meta::{Change, Image, Positions, TopicImage},
+    meta::{Change, Image, Positions, Settings, TopicImage},
     name::folded,
     partition::{PartitionId, state::PartitionState},
     shared::lock,
@@ -28,8 +28,7 @@ pub(crate) struct Catalog {
 pub(crate) struct TopicState {
     pub(crate) id: u32,
     pub(crate) name: Arc<str>,
-    pub(crate) codec: String,
-    pub(crate) partitioner: String,
+    pub(crate) settings: Settings,
     pub(crate) partitions: Vec<Arc<PartitionState>>,
 }
 
@@ -102,12 +101,7 @@ impl Catalog {
     /// Makes a topic, outside the catalog. Its number is never given again, even if the topic does
     /// not come to be.
     pub(crate) fn make(&mut self, name: &str, options: TopicOptions) -> Arc<TopicState> {
-        let TopicOptions {
-            partitions,
-            codec,
-            partitioner,
-        } = options;
-        let image = TopicImage::new(name.to_owned(), partitions, codec, partitioner);
+        let image = TopicImage::new(name.to_owned(), options.partitions, options.settings);
         let topic = TopicState::new(self.next_topic, &image);
         self.next_topic += 1;
         Arc::new(topic)
@@ -133,12 +127,10 @@ impl TopicState {
             Arc::new(PartitionState::new(id, &name, image))
         });
         let partitions = partitions.collect();
-        let (codec, partitioner) = (image.codec.clone(), image.partitioner.clone());
         Self {
             id,
             name,
-            codec,
-            partitioner,
+            settings: image.settings.clone(),
             partitions,
         }
     }
@@ -150,8 +142,7 @@ impl TopicState {
             id: self.id,
             name: self.name.to_string(),
             partitions: u32::try_from(partitions).expect("partitions are below their limit"),
-            codec: self.codec.clone(),
-            partitioner: self.partitioner.clone(),
+            settings: self.settings.clone(),
         }
     }
 }

@@ -121,6 +121,7 @@ impl FetchedBatch {
             previous_end: base_offset,
             base_offset,
             append_time,
+            produced: None,
         });
         Self::new(header, bytes, base_offset)
     }

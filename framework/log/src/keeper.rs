@@ -189,8 +189,13 @@ impl Keeper {
             let record = record.expect("a partition is in the image before its batches");
             let (vfs, paths) = (&*shared.vfs, &shared.paths);
             let bytes = shared.limits.segment_bytes;
-            match segment::flush(vfs, paths, partition.id, record, &batches, bytes) {
-                Ok(()) => partition.flushed(record),
+            let segments = record.segments.clone();
+            match segment::flush(vfs, paths, partition.id, segments, &batches, bytes) {
+                Ok(segments) => {
+                    partition.flushed(&segments);
+                    let headers = batches.iter().map(|(header, _)| *header);
+                    self.image.flushed(partition.id, segments, headers);
+                }
                 Err(Failure::Damaged(reason)) => {
                     partition.fail(&reason);
                     record.failed = Some(reason);

@@ -13,6 +13,9 @@ pub const MAX_NAME_LEN: usize = 128;
 /// Partitions of one topic.
 pub const MAX_PARTITIONS: u32 = 10_000;
 
+/// Batches of a producer that are remembered in each partition, so that a repeat gets the offsets
+/// of the original: what Kafka keeps.
+pub(crate) const SEQUENCE_WINDOW: usize = 5;
 /// Bytes of all batches and changes that one group commit takes from the queue. A longer commit
 /// makes everyone in it wait longer; at 4 MiB a sync takes about 3 ms where 4 KiB take 0.15 ms.
 pub(crate) const COMMIT_BYTES: usize = 4 << 20;

@@ -8,12 +8,21 @@
 //! ignore is just added. One that it must not ignore is named in `requires`; an unknown change is
 //! always required.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Range,
+    path::Path,
+};
 
 use levada_core::Timestamp;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
-use crate::{Error, Result, partition::PartitionId};
+use crate::{
+    Acks, Compression, Error, Result, Retention,
+    batch::header::{Header, How},
+    limits::SEQUENCE_WINDOW,
+    partition::PartitionId,
+};
 
 /// Features that an image may require and this release has. None yet.
 const FEATURES: &[&str] = &[];
@@ -37,6 +46,12 @@ pub(crate) struct Image {
     pub(crate) topics: BTreeMap<u32, TopicImage>,
     /// Positions of groups, by name.
     pub(crate) groups: BTreeMap<String, Positions>,
+    /// Producers, by number.
+    pub(crate) producers: BTreeMap<u64, ProducerImage>,
+    /// The number of the next producer: none is given twice.
+    pub(crate) next_producer: u64,
+    /// Files that no partition names any more and that may still be there.
+    pub(crate) dropped: Vec<(PartitionId, SegmentName)>,
 }
 
 /// The positions of a group.
@@ -46,23 +61,66 @@ pub(crate) type Positions = BTreeMap<PartitionId, u64>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TopicImage {
     pub(crate) name: String,
-    pub(crate) codec: String,
-    pub(crate) partitioner: String,
+    pub(crate) settings: Settings,
     pub(crate) sealed: bool,
     pub(crate) partitions: Vec<PartitionImage>,
 }
 
 impl TopicImage {
     /// A topic without records.
-    pub(crate) fn new(name: String, partitions: u32, codec: String, partitioner: String) -> Self {
+    pub(crate) fn new(name: String, partitions: u32, settings: Settings) -> Self {
         let partitions = (0..partitions).map(|_| PartitionImage::default()).collect();
         Self {
             name,
-            codec,
-            partitioner,
+            settings,
             sealed: false,
             partitions,
         }
+    }
+}
+
+/// What is kept of a topic's options.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    pub(crate) codec: String,
+    pub(crate) partitioner: String,
+    pub(crate) acks: Acks,
+    pub(crate) compression: Compression,
+    pub(crate) retention: Retention,
+}
+
+/// A producer in an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProducerImage {
+    pub(crate) name: String,
+    /// The last epoch that was given out.
+    pub(crate) epoch: u64,
+    /// Its transaction that is open, if one is.
+    pub(crate) open: Option<OpenTransaction>,
+}
+
+/// A transaction that has begun and not ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OpenTransaction {
+    pub(crate) epoch: u64,
+    /// What it has in the partitions: everything of its epoch lies in these offsets.
+    pub(crate) ranges: BTreeMap<PartitionId, Range<u64>>,
+}
+
+impl OpenTransaction {
+    pub(crate) fn new(epoch: u64) -> Self {
+        Self {
+            epoch,
+            ranges: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in a batch of its own.
+    pub(crate) fn note(&mut self, header: &Header) {
+        let range = self.ranges.entry(header.id);
+        let range = range.or_insert(header.base_offset..header.base_offset);
+        range.start = range.start.min(header.base_offset);
+        range.end = range.end.max(header.end());
     }
 }
 
@@ -81,6 +139,31 @@ pub(crate) struct PartitionImage {
     pub(crate) segments: Vec<Segment>,
     /// Why the partition has stopped, if it has.
     pub(crate) failed: Option<String>,
+    /// The transactions that readers of committed records pass over, as long as any of their
+    /// records may be there.
+    pub(crate) aborted: Vec<Aborted>,
+    /// The last batches of each producer, so that a repeat is known.
+    pub(crate) sequences: BTreeMap<u64, VecDeque<Sequenced>>,
+    /// All before it holds one record of a key at most.
+    pub(crate) compacted: u64,
+}
+
+/// An aborted transaction, as far as it lies in one partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Aborted {
+    pub(crate) producer: u64,
+    pub(crate) epoch: u64,
+    /// Everything of it lies in here, and other batches as well.
+    pub(crate) range: Range<u64>,
+}
+
+/// A batch that a producer appended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sequenced {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    pub(crate) offsets: Range<u64>,
+    pub(crate) append_time: Timestamp,
 }
 
 /// A segment file, as far as it is acknowledged.
@@ -92,6 +175,27 @@ pub(crate) struct Segment {
     pub(crate) end: u64,
     /// The length that is part of the log; what the file has beyond is not.
     pub(crate) bytes: u64,
+    /// How often what is in it was compacted: part of its name.
+    pub(crate) generation: u32,
+    /// The append times of its first and of its last batch.
+    pub(crate) first_append: Timestamp,
+    pub(crate) last_append: Timestamp,
+}
+
+/// What a segment's file is called by, within its partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct SegmentName {
+    pub(crate) base: u64,
+    pub(crate) generation: u32,
+}
+
+impl Segment {
+    pub(crate) fn name(&self) -> SegmentName {
+        SegmentName {
+            base: self.base,
+            generation: self.generation,
+        }
+    }
 }
 
 /// What happened to the metadata, as an entry of a frame.
@@ -102,9 +206,10 @@ pub(crate) enum Change {
         id: u32,
         name: String,
         partitions: u32,
-        codec: String,
-        partitioner: String,
+        settings: Settings,
     },
+    /// What a topic keeps has changed.
+    RetentionChanged { id: u32, retention: Retention },
     /// A group moved its positions.
     PositionsMoved {
         group: String,
@@ -112,6 +217,21 @@ pub(crate) enum Change {
     },
     /// A topic was sealed; partition by partition, where it ends.
     TopicSealed { id: u32, ends: Vec<u64> },
+    /// A producer was opened by name, which ends whatever had the name before.
+    ProducerOpened { id: u64, name: String, epoch: u64 },
+    /// A producer was forgotten.
+    ProducerForgotten { id: u64 },
+    /// A transaction began: of this epoch of the producer.
+    TransactionBegun { producer: u64, epoch: u64 },
+    /// A transaction ended. What it had in each partition is named, so that this says all there is
+    /// to know about it; and positions that move with it.
+    TransactionEnded {
+        producer: u64,
+        epoch: u64,
+        committed: bool,
+        ranges: Vec<(PartitionId, Range<u64>)>,
+        positions: Vec<(String, Vec<(PartitionId, u64)>)>,
+    },
     /// The log was closed in order: all before this is acknowledged.
     Stopped,
 }
@@ -185,11 +305,15 @@ impl Image {
                 id,
                 name,
                 partitions,
-                codec,
-                partitioner,
+                settings,
             } => {
-                let topic = TopicImage::new(name, partitions, codec, partitioner);
+                let topic = TopicImage::new(name, partitions, settings);
                 self.topics.insert(id, topic);
+            }
+            Change::RetentionChanged { id, retention } => {
+                if let Some(topic) = self.topics.get_mut(&id) {
+                    topic.settings.retention = retention;
+                }
             }
             Change::PositionsMoved { group, positions } => {
                 self.groups.entry(group).or_default().extend(positions);
@@ -201,7 +325,98 @@ impl Image {
                     topic.sealed = true;
                 }
             }
+            Change::ProducerOpened { id, name, epoch } => {
+                let open = None;
+                self.next_producer = self.next_producer.max(id + 1);
+                self.producers
+                    .insert(id, ProducerImage { name, epoch, open });
+            }
+            Change::ProducerForgotten { id } => {
+                self.producers.remove(&id);
+                for (_, record) in self.partitions_mut() {
+                    record.sequences.remove(&id);
+                }
+            }
+            Change::TransactionBegun { producer, epoch } => {
+                if let Some(producer) = self.producers.get_mut(&producer) {
+                    producer.epoch = epoch;
+                    producer.open = Some(OpenTransaction::new(epoch));
+                }
+            }
+            Change::TransactionEnded {
+                producer,
+                epoch,
+                committed,
+                ranges,
+                positions,
+            } => {
+                if let Some(producer) = self.producers.get_mut(&producer) {
+                    producer.open.take_if(|open| open.epoch == epoch);
+                }
+                for (id, range) in ranges.into_iter().filter(|_| !committed) {
+                    if let Some(record) = self.partition_mut(id) {
+                        record.aborted.push(Aborted {
+                            producer,
+                            epoch,
+                            range,
+                        });
+                    }
+                }
+                for (group, positions) in positions {
+                    self.groups.entry(group).or_default().extend(positions);
+                }
+            }
             Change::Stopped => {}
+        }
+    }
+
+    /// Takes in batches of a partition that are in `segments` now.
+    pub(crate) fn flushed(
+        &mut self,
+        id: PartitionId,
+        segments: Vec<Segment>,
+        batches: impl IntoIterator<Item = Header>,
+    ) {
+        for header in batches {
+            let record = self.partition_mut(id);
+            let record = record.expect("a partition is in the image before its batches");
+            record.end = header.end();
+            record.next = record.next.max(record.end);
+            record.append_time = header.append_time;
+            record.note_sequences(&header);
+            self.note_transaction(&header);
+        }
+        if let Some(record) = self.partition_mut(id) {
+            record.segments = segments;
+        }
+    }
+
+    /// Adds a batch to the transaction it belongs to, if that is still open. The changes of a
+    /// journal are applied before its batches are, so one that is not open has ended, and its end
+    /// named the batch.
+    fn note_transaction(&mut self, header: &Header) {
+        let by = header.produced.filter(|by| by.how == How::Transactional);
+        let producer = by.and_then(|by| self.producers.get_mut(&by.producer));
+        let open = producer.and_then(|producer| producer.open.as_mut());
+        if let (Some(by), Some(open)) = (by, open)
+            && open.epoch == by.epoch
+        {
+            open.note(header);
+        }
+    }
+
+    /// Ends every open transaction as aborted: their incarnation is over.
+    pub(crate) fn abort_transactions(&mut self) {
+        let open = self.producers.iter_mut();
+        let open = open.filter_map(|(&id, producer)| Some((id, producer.open.take()?)));
+        for (producer, transaction) in open.collect::<Vec<_>>() {
+            self.apply(Change::TransactionEnded {
+                producer,
+                epoch: transaction.epoch,
+                committed: false,
+                ranges: transaction.ranges.into_iter().collect(),
+                positions: Vec::new(),
+            });
         }
     }
 
@@ -246,6 +461,26 @@ impl Image {
     }
 }
 
+impl PartitionImage {
+    /// Remembers what a producer appended, and forgets the oldest.
+    fn note_sequences(&mut self, header: &Header) {
+        if let Some(by) = header.produced
+            && let How::Sequenced(first, last) = by.how
+        {
+            let window = self.sequences.entry(by.producer).or_default();
+            window.push_back(Sequenced {
+                first,
+                last,
+                offsets: header.base_offset..header.end(),
+                append_time: header.append_time,
+            });
+            if window.len() > SEQUENCE_WINDOW {
+                window.pop_front();
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,8 +490,7 @@ mod tests {
             id: 1,
             name: "orders".to_owned(),
             partitions: 2,
-            codec: String::new(),
-            partitioner: String::new(),
+            settings: Settings::default(),
         }
     }
 

@@ -7,11 +7,12 @@
 //!   image.new                                    the next image, until it is renamed
 //!   journal/00000000000000000007                 every group commit since the image
 //!   topics/00000001/00000003/00000000000000042481   a segment: topic, partition, base offset
+//!   topics/00000001/00000003/00000000000000000000.2 one that was compacted twice
 //! ```
 
 use std::path::{Path, PathBuf};
 
-use crate::partition::PartitionId;
+use crate::{meta::SegmentName, partition::PartitionId};
 
 /// Paths below one data folder.
 #[derive(Clone, Debug)]
@@ -58,8 +59,12 @@ impl Paths {
         self.topic(id.topic).join(format!("{:08}", id.partition))
     }
 
-    pub(crate) fn segment(&self, id: PartitionId, base: u64) -> PathBuf {
-        self.partition(id).join(format!("{base:020}"))
+    pub(crate) fn segment(&self, id: PartitionId, name: SegmentName) -> PathBuf {
+        let SegmentName { base, generation } = name;
+        self.partition(id).join(match generation {
+            0 => format!("{base:020}"),
+            _ => format!("{base:020}.{generation}"),
+        })
     }
 }
 

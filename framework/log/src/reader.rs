@@ -11,7 +11,7 @@ use levada_core::Timestamp;
 
 use crate::{
     Error, Fetched, FetchedBatch, Result,
-    meta::Segment,
+    meta::{Segment, SegmentName},
     partition::{PartitionId, first_append_time, state::PartitionState},
     segment::read::{Index, Unread, Want},
     shared::{Life, Shared, lock},
@@ -102,7 +102,7 @@ impl Reads {
     }
 }
 
-type SegmentId = (PartitionId, u64);
+type SegmentId = (PartitionId, SegmentName);
 
 /// The I/O work that reads.
 pub(crate) struct Reader {
@@ -165,8 +165,8 @@ impl Reader {
         from: u64,
         max_bytes: usize,
     ) -> Result<Vec<FetchedBatch>, Unread> {
-        let path = self.life.0.paths.segment(id, segment.base);
-        let key = (id, segment.base);
+        let path = self.life.0.paths.segment(id, segment.name());
+        let key = (id, segment.name());
         let file = match self.files.iter().position(|(open, _)| *open == key) {
             Some(at) => self.files.remove(at).expect("it was found there").1,
             None => match self.life.0.vfs.open(&path, Open::Read) {

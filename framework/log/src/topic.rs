@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
-    Error, Partition, Result, Ticket,
+    Error, Partition, Result, Retention, Ticket,
     catalog::TopicState,
     limits::{MAX_NAME_LEN, MAX_PARTITIONS},
+    meta::Settings,
     partition::state::Phase,
     shared::{Handle, Item},
 };
@@ -13,6 +16,32 @@ use crate::{
 /// The least number of slots of a topic: enough that keyed state can later be spread finer than the
 /// partitions are.
 const MIN_SLOTS: u32 = 256;
+
+/// When an append is answered: a property of the topic, since its readers see what was
+/// acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Acks {
+    /// Once it is durable: a power cut does not take it back. Appends that wait share a sync.
+    #[default]
+    Durable,
+    /// Once it is written to the operating system: the end of the process does not take it back,
+    /// but a power cut or a crash of the machine may take all since the last sync.
+    Written,
+    /// At once, before it is written: whatever stops the process may take it back, and nobody is
+    /// told of an append that fails later.
+    None,
+}
+
+/// How the batches of a topic are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Compression {
+    /// Not at all: readers get slices of what is stored.
+    #[default]
+    None,
+    /// LZ4, by whoever appends. A batch that it does not make smaller stays as it is.
+    Lz4,
+}
 
 /// How a topic is made. It cannot be changed later.
 ///
@@ -33,8 +62,7 @@ const MIN_SLOTS: u32 = 256;
 #[must_use]
 pub struct TopicOptions {
     pub(crate) partitions: u32,
-    pub(crate) codec: String,
-    pub(crate) partitioner: String,
+    pub(crate) settings: Settings,
 }
 
 impl TopicOptions {
@@ -42,8 +70,7 @@ impl TopicOptions {
     pub fn new() -> Self {
         Self {
             partitions: 1,
-            codec: String::new(),
-            partitioner: String::new(),
+            settings: Settings::default(),
         }
     }
 
@@ -56,13 +83,32 @@ impl TopicOptions {
     /// The name of what turns values into bytes, kept with the topic so that a reader can refuse
     /// what it would misread. Default: empty, nobody checks.
     pub fn codec(mut self, codec: impl Into<String>) -> Self {
-        self.codec = codec.into();
+        self.settings.codec = codec.into();
         self
     }
 
     /// The name of what turns keys into slots, kept with the topic. Default: empty, nobody checks.
     pub fn partitioner(mut self, partitioner: impl Into<String>) -> Self {
-        self.partitioner = partitioner.into();
+        self.settings.partitioner = partitioner.into();
+        self
+    }
+
+    /// When an append is answered, and what may be lost with the power. Default:
+    /// [`Acks::Durable`].
+    pub fn acks(mut self, acks: Acks) -> Self {
+        self.settings.acks = acks;
+        self
+    }
+
+    /// How batches are compressed. Default: not at all.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.settings.compression = compression;
+        self
+    }
+
+    /// What is kept, and for how long. Default: everything, for good.
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.settings.retention = retention;
         self
     }
 
@@ -86,10 +132,14 @@ impl TopicOptions {
                 self.partitions as usize,
                 MAX_PARTITIONS as usize,
             ),
-            ("length of a codec's name", self.codec.len(), MAX_NAME_LEN),
+            (
+                "length of a codec's name",
+                self.settings.codec.len(),
+                MAX_NAME_LEN,
+            ),
             (
                 "length of a partitioner's name",
-                self.partitioner.len(),
+                self.settings.partitioner.len(),
                 MAX_NAME_LEN,
             ),
         ] {
@@ -161,12 +211,12 @@ impl Topic {
 
     /// The name of what turns values into bytes; empty if none was given.
     pub fn codec(&self) -> &str {
-        &self.state.codec
+        &self.state.settings.codec
     }
 
     /// The name of what turns keys into slots; empty if none was given.
     pub fn partitioner(&self) -> &str {
-        &self.state.partitioner
+        &self.state.settings.partitioner
     }
 
     /// The partition with this number.

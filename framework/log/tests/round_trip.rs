@@ -5,6 +5,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use futures::future::BoxFuture;
 use levada_core::{Clock, Timestamp};
 use levada_log::{Batch, Error, Log, MAX_RECORD_BYTES, Record, Ticket, TopicOptions};
 
@@ -211,6 +212,10 @@ impl Clock for Backwards {
 
     fn elapsed(&self) -> std::time::Duration {
         std::time::Duration::ZERO
+    }
+
+    fn sleep_until(&self, _: std::time::Duration) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
     }
 }
 

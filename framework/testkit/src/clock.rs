@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use levada_core::{Clock, Timestamp};
 
 /// A clock that a test owns. Clones tell the same time.
@@ -104,6 +105,11 @@ impl Clock for TestClock {
 
     fn elapsed(&self) -> Duration {
         self.times().elapsed
+    }
+
+    fn sleep_until(&self, at: Duration) -> BoxFuture<'static, ()> {
+        let clock = self.clone();
+        Box::pin(Sleep { until: at, clock })
     }
 }
 

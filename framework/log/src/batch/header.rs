@@ -17,9 +17,15 @@ pub(crate) const VERSION: u16 = 1;
 /// The checksum covers everything from here to the end of the batch.
 const CHECKED_FROM: usize = 12;
 
-/// Attribute bits that this release can read: none yet. Codec, transactional, replay and schema
-/// come later; a batch that needs one of them is refused by its number.
-const KNOWN_ATTRIBUTES: u32 = 0;
+/// Attribute bits: how the records are compressed. Only one codec is known yet, lz4.
+const LZ4: u32 = 1;
+/// Attribute bit: the batch belongs to a transaction.
+const TRANSACTIONAL: u32 = 1 << 3;
+/// Attribute bit: its records have sequences.
+const SEQUENCED: u32 = 1 << 4;
+/// All bits that this release can read. A batch with any other (zstd, replay, schema come later) is
+/// refused.
+const KNOWN_ATTRIBUTES: u32 = LZ4 | TRANSACTIONAL | SEQUENCED;
 
 /// What the header of a batch says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +43,29 @@ pub(crate) struct Header {
     pub(crate) append_time: Timestamp,
     pub(crate) first_event_time: Timestamp,
     pub(crate) max_event_time: Timestamp,
+    /// Bytes of the records once they are decompressed, if they are compressed.
+    pub(crate) unpacked: Option<u32>,
+    /// Who appended it, if that is to be known.
+    pub(crate) produced: Option<Produced>,
+}
+
+/// Who appended a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Produced {
+    /// The producer's number, from 1.
+    pub(crate) producer: u64,
+    /// Which of its lives, or which of its transactions: see [`producer`](crate::producer).
+    pub(crate) epoch: u64,
+    pub(crate) how: How,
+}
+
+/// What a producer says about a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// Its records have these sequences, first and last: a repeat is known by them.
+    Sequenced(u64, u64),
+    /// It takes effect when the transaction does that its epoch names.
+    Transactional,
 }
 
 impl Header {
@@ -60,7 +89,8 @@ impl Header {
         put(&records.to_le_bytes());
         put(&self.id.topic.to_le_bytes());
         put(&self.id.partition.to_le_bytes());
-        put(&[0; 8]); // Attributes, and four bytes kept free.
+        put(&self.attributes().to_le_bytes());
+        put(&self.unpacked.unwrap_or(0).to_le_bytes());
         put(&self.incarnation.to_le_bytes());
         put(&self.previous_end.to_le_bytes());
         put(&self.base_offset.to_le_bytes());
@@ -69,10 +99,35 @@ impl Header {
         put(&self.append_time.as_millis().to_le_bytes());
         put(&self.first_event_time.as_millis().to_le_bytes());
         put(&self.max_event_time.as_millis().to_le_bytes());
-        put(&[0; 32]); // Producer id and epoch, first and last sequence.
+        for number in self.producing() {
+            put(&number.to_le_bytes());
+        }
         assert_eq!(at, HEADER_LEN, "the fields fill the header");
         let checksum = crc32c::crc32c(&batch[CHECKED_FROM..]);
         batch[8..12].copy_from_slice(&checksum.to_le_bytes());
+    }
+
+    fn attributes(&self) -> u32 {
+        let produced = match self.produced.map(|by| by.how) {
+            None => 0,
+            Some(How::Sequenced(..)) => SEQUENCED,
+            Some(How::Transactional) => TRANSACTIONAL,
+        };
+        produced | self.unpacked.map_or(0, |_| LZ4)
+    }
+
+    /// Producer and epoch, first and last sequence.
+    fn producing(&self) -> [u64; 4] {
+        match self.produced {
+            None => [0; 4],
+            Some(by) => {
+                let (first, last) = match by.how {
+                    How::Sequenced(first, last) => (first, last),
+                    How::Transactional => (0, 0),
+                };
+                [by.producer, by.epoch, first, last]
+            }
+        }
     }
 
     /// Reads the header at the front of `bytes`, which may be cut after it. Sizes are checked, the
@@ -87,7 +142,8 @@ impl Header {
         if u16_at(head, 4) != VERSION || usize::from(u16_at(head, 6)) != HEADER_LEN {
             return Err("the batch has a version that this release does not know");
         }
-        if u32_at(head, 24) & !KNOWN_ATTRIBUTES != 0 {
+        let attributes = u32_at(head, 24);
+        if attributes & !KNOWN_ATTRIBUTES != 0 {
             return Err("the batch has attributes that this release does not know");
         }
         let records = usize::try_from(u32_at(head, 12)).unwrap_or(usize::MAX);
@@ -105,7 +161,15 @@ impl Header {
             append_time: time_at(head, 64),
             first_event_time: time_at(head, 72),
             max_event_time: time_at(head, 80),
+            unpacked: (attributes & LZ4 != 0).then(|| u32_at(head, 28)),
+            produced: produced(head, attributes)?,
         };
+        if header
+            .unpacked
+            .is_some_and(|len| len as usize > MAX_BATCH_BYTES - HEADER_LEN)
+        {
+            return Err("the header of a batch names an impossible size");
+        }
         if header.previous_end > header.base_offset {
             return Err("the header of a batch names an impossible order");
         }
@@ -120,6 +184,27 @@ impl Header {
         }
         Ok(header)
     }
+}
+
+/// Who appended the batch with this head.
+fn produced(head: &[u8], attributes: u32) -> Result<Option<Produced>, &'static str> {
+    let (producer, epoch, first, last) = (
+        u64_at(head, 88),
+        u64_at(head, 96),
+        u64_at(head, 104),
+        u64_at(head, 112),
+    );
+    let how = match attributes & (TRANSACTIONAL | SEQUENCED) {
+        0 => return Ok(None),
+        TRANSACTIONAL => How::Transactional,
+        SEQUENCED if first <= last => How::Sequenced(first, last),
+        _ => return Err("the header of a batch names an impossible producer"),
+    };
+    Ok(Some(Produced {
+        producer,
+        epoch,
+        how,
+    }))
 }
 
 /// Whether the checksum of a whole batch is right.
@@ -150,6 +235,8 @@ mod tests {
             append_time: Timestamp::from_millis(-7),
             first_event_time: Timestamp::MIN,
             max_event_time: Timestamp::MAX,
+            unpacked: None,
+            produced: None,
         };
         let mut batch = vec![1; HEADER_LEN + 5];
         header.seal(&mut batch);
@@ -158,9 +245,25 @@ mod tests {
 
     #[test]
     fn every_field_comes_back() {
-        let (header, batch) = example();
-        assert_eq!(Header::parse(&batch), Ok(header));
-        assert!(checksum_holds(&batch));
+        let (plain, mut batch) = example();
+        let hows = [How::Sequenced(7, 1 << 50), How::Transactional];
+        let produced = hows.map(|how| Produced {
+            producer: 1 << 41,
+            epoch: 1 << 42,
+            how,
+        });
+        for produced in [None, Some(produced[0]), Some(produced[1])] {
+            for unpacked in [None, Some(1 << 20)] {
+                let header = Header {
+                    unpacked,
+                    produced,
+                    ..plain
+                };
+                header.seal(&mut batch);
+                assert_eq!(Header::parse(&batch), Ok(header));
+                assert!(checksum_holds(&batch));
+            }
+        }
     }
 
     #[test]
@@ -190,6 +293,10 @@ mod tests {
         with(60, &11_u32.to_le_bytes()).unwrap_err();
         with(40, &(1_u64 << 41).to_le_bytes()).unwrap_err();
         with(4, &2_u16.to_le_bytes()).unwrap_err();
-        with(24, &1_u32.to_le_bytes()).unwrap_err();
+        with(24, &2_u32.to_le_bytes()).unwrap_err();
+        with(24, &(TRANSACTIONAL | SEQUENCED).to_le_bytes()).unwrap_err();
+        let mut packed = LZ4.to_le_bytes().to_vec();
+        packed.extend((16_u32 << 20).to_le_bytes());
+        with(24, &packed).unwrap_err();
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     limits::{MAX_BATCH_BYTES, MAX_HEADERS, MAX_KEY_BYTES, MAX_RECORD_BYTES},
     partition::PartitionId,
 };
-use header::{HEADER_LEN, Header};
+use header::{HEADER_LEN, Header, Produced};
 
 /// A record to be appended, borrowed from whoever has it.
 ///
@@ -141,6 +141,8 @@ impl Batch {
             append_time: place.append_time,
             first_event_time: self.first_event_time,
             max_event_time: self.max_event_time,
+            unpacked: None,
+            produced: place.produced,
         };
         header.seal(&mut self.bytes);
         (header, self.bytes.into())
@@ -160,6 +162,7 @@ pub(crate) struct Place {
     pub(crate) previous_end: u64,
     pub(crate) base_offset: u64,
     pub(crate) append_time: Timestamp,
+    pub(crate) produced: Option<Produced>,
 }
 
 /// What a record carries, in bytes: what its limit is about.

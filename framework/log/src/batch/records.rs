@@ -233,6 +233,7 @@ mod tests {
             previous_end: 100,
             base_offset: 100,
             append_time: Timestamp::from_millis(5),
+            produced: None,
         })
     }
 

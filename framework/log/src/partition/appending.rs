@@ -18,7 +18,10 @@ use levada_core::Timestamp;
 use super::PartitionId;
 use crate::{
     Error,
-    batch::{Place, header::Header},
+    batch::{
+        Place,
+        header::{Header, Produced},
+    },
     meta::PartitionImage,
 };
 
@@ -44,13 +47,20 @@ impl Appending {
     }
 
     /// Where and when a batch that is appended now goes.
-    pub(super) fn place(&self, id: PartitionId, incarnation: u64, now: Timestamp) -> Place {
+    pub(super) fn place(
+        &self,
+        id: PartitionId,
+        incarnation: u64,
+        now: Timestamp,
+        produced: Option<Produced>,
+    ) -> Place {
         Place {
             id,
             incarnation,
             previous_end: self.previous_end,
             base_offset: self.next,
             append_time: self.append_time.max(now),
+            produced,
         }
     }
 

@@ -16,7 +16,7 @@ use std::{
 use super::{Appended, PartitionId, appending::Appending};
 use crate::{
     Batch, Error, Fetched, FetchedBatch, Result,
-    meta::{PartitionImage, Segment, TopicImage},
+    meta::{Segment, TopicImage},
     segment::Stored,
     shared::{Item, Shared, lock},
     ticket::Completion,
@@ -103,7 +103,7 @@ impl PartitionState {
         if let Err(error) = shared.queue.reserve(batch.size()) {
             return Err((completion, error));
         }
-        let place = appending.place(self.id, shared.instance, shared.clock.now());
+        let place = appending.place(self.id, shared.instance, shared.clock.now(), None);
         let (header, bytes) = batch.seal(&place);
         appending.pushed(&header);
         let partition = Arc::clone(self);
@@ -208,13 +208,14 @@ impl PartitionState {
     }
 
     /// Lets go of batches that are in segments now.
-    pub(crate) fn flushed(&self, record: &PartitionImage) {
+    pub(crate) fn flushed(&self, segments: &[Segment]) {
         let mut reading = self.reading();
-        reading.segments.clone_from(&record.segments);
+        reading.segments = segments.to_vec();
+        let end = segments.last().map_or(0, |last| last.end);
         while reading
             .tail
             .front()
-            .is_some_and(|(header, _)| header.end() <= record.end)
+            .is_some_and(|(header, _)| header.end() <= end)
         {
             reading.tail.pop_front();
         }

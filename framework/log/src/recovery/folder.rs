@@ -116,7 +116,7 @@ impl Folder<'_> {
             let Some(last) = record.segments.last() else {
                 continue;
             };
-            let path = self.paths.segment(id, last.base);
+            let path = self.paths.segment(id, last.name());
             let reason = match self.vfs.open(&path, Open::Read).and_then(|file| file.len()) {
                 Ok(len) if len >= last.bytes => continue,
                 Ok(len) => format!(

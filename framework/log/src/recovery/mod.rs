@@ -5,7 +5,8 @@
 //! 3. Read the journals since the image; cut the last frame if it is torn ([`scan`]).
 //! 4. Write their batches to the segments, and sync those. What was read may come from the page
 //!    cache of a machine whose last sync failed, so nothing is believed before it is written again.
-//! 5. Lift next offsets above every position that is named anywhere.
+//! 5. Abort the transactions that are open: whoever began them is gone. Lift next offsets above
+//!    every position that is named anywhere.
 //! 6. Look again at the ends of the journals: if they have gone on, somebody writes them past the
 //!    lock, and the folder is left alone.
 //! 7. Start a new journal, once the names of the old ones are durable; write an image that names
@@ -128,6 +129,7 @@ fn recover(
     let journals = folder.journals()?;
     let replayed = replay::replay(folder, old, &journals, segment_bytes)?;
     let mut image = replayed.image;
+    image.abort_transactions();
     image.lift_next_offsets();
     folder.check_segments(&mut image)?;
     check_quiet(folder, old, &journals, &replayed.end)?;

@@ -160,8 +160,20 @@ fn flush(
     let record = image
         .partition_mut(id)
         .expect("only batches of known partitions are taken");
-    match segment::flush(folder.vfs, folder.paths, id, record, batches, segment_bytes) {
-        Ok(()) => Ok(true),
+    let segments = record.segments.clone();
+    match segment::flush(
+        folder.vfs,
+        folder.paths,
+        id,
+        segments,
+        batches,
+        segment_bytes,
+    ) {
+        Ok(segments) => {
+            let headers = batches.iter().map(|(header, _)| *header);
+            image.flushed(id, segments, headers);
+            Ok(true)
+        }
         Err(Failure::Damaged(reason)) => {
             stop(id, record, reason);
             let end = batches.last().map_or(0, |(last, _)| last.end());

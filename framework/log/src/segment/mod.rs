@@ -17,7 +17,7 @@ use crate::{
     Error,
     batch::header::Header,
     error::{Failure, unsynced, unwritten},
-    meta::{PartitionImage, Segment},
+    meta::Segment,
     partition::PartitionId,
     paths::Paths,
     vfs::{Open, Vfs, VfsFile},
@@ -29,18 +29,16 @@ pub(crate) type Stored = (Header, Bytes);
 /// Small batches are gathered into writes of this size.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// Appends `batches` to the segments of a partition and makes them durable.
-///
-/// `record` is as of before; it takes in the new segments only if all went well.
+/// Appends `batches` to the `segments` of a partition, makes them durable, and returns what its
+/// segments are then.
 pub(crate) fn flush(
     vfs: &dyn Vfs,
     paths: &Paths,
     id: PartitionId,
-    record: &mut PartitionImage,
+    mut segments: Vec<Segment>,
     batches: &[Stored],
     segment_bytes: u64,
-) -> Result<(), Failure> {
-    let mut segments = record.segments.clone();
+) -> Result<Vec<Segment>, Failure> {
     let mut left = batches;
     while let Some(((first, _), _)) = left.split_first() {
         let mut open = match segments.pop() {
@@ -49,20 +47,14 @@ pub(crate) fn flush(
             }
             last => {
                 segments.extend(last);
-                Writing::create(vfs, paths, id, first.base_offset)?
+                Writing::create(vfs, paths, id, first)?
             }
         };
         let taken = open.append(left, segment_bytes)?;
         segments.push(open.segment);
         left = &left[taken..];
     }
-    if let Some((last, _)) = batches.last() {
-        record.segments = segments;
-        record.end = last.end();
-        record.next = record.next.max(record.end);
-        record.append_time = last.append_time;
-    }
-    Ok(())
+    Ok(segments)
 }
 
 fn fits(segment: &Segment, batch: &Header, segment_bytes: u64) -> bool {
@@ -83,7 +75,7 @@ impl Writing {
         id: PartitionId,
         segment: Segment,
     ) -> Result<Self, Failure> {
-        let path = paths.segment(id, segment.base);
+        let path = paths.segment(id, segment.name());
         let file = match vfs.open(&path, Open::Write) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -111,8 +103,21 @@ impl Writing {
         })
     }
 
-    fn create(vfs: &dyn Vfs, paths: &Paths, id: PartitionId, base: u64) -> Result<Self, Failure> {
-        let (path, folder) = (paths.segment(id, base), paths.partition(id));
+    fn create(
+        vfs: &dyn Vfs,
+        paths: &Paths,
+        id: PartitionId,
+        first: &Header,
+    ) -> Result<Self, Failure> {
+        let segment = Segment {
+            base: first.base_offset,
+            end: first.base_offset,
+            bytes: 0,
+            generation: 0,
+            first_append: first.append_time,
+            last_append: first.append_time,
+        };
+        let (path, folder) = (paths.segment(id, segment.name()), paths.partition(id));
         vfs.create_dir_all(&folder)
             .map_err(|e| unwritten("cannot create", &folder, e))?;
         let file = match vfs.open(&path, Open::CreateNew) {
@@ -133,17 +138,13 @@ impl Writing {
         tracing::debug!(
             topic = id.topic,
             partition = id.partition,
-            base,
+            base = segment.base,
             "segment started"
         );
         Ok(Self {
             file,
             path,
-            segment: Segment {
-                base,
-                end: base,
-                bytes: 0,
-            },
+            segment,
         })
     }
 
@@ -162,6 +163,7 @@ impl Writing {
             }
             self.segment.bytes += bytes.len() as u64;
             self.segment.end = header.end();
+            self.segment.last_append = header.append_time;
             taken += 1;
         }
         self.write(&mut gathered, position)?;

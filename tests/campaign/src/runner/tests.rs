@@ -1,7 +1,11 @@
 //! The runner on a clock that ticks and campaigns that keep, break and panic.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    future,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
+use futures::future::BoxFuture;
 use levada_core::Timestamp;
 
 use super::*;
@@ -17,6 +21,10 @@ impl Clock for Ticks {
 
     fn elapsed(&self) -> Duration {
         Duration::from_secs(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn sleep_until(&self, _: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(future::ready(()))
     }
 }
 
