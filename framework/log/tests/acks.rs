@@ -66,7 +66,7 @@ fn offsets_that_a_power_cut_took_are_not_given_again() {
         let clicks = machine.made("clicks", topic(acks)).remove(0);
         let last = (0..10)
             .map(|n| append(&machine, &clicks, &format!("before {n}")))
-            .last();
+            .next_back();
         machine.rest();
         assert_eq!(
             values(&machine, &clicks).len(),
