@@ -33,13 +33,13 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Starts a journal whose first group commit is `commit`, in the file of an old one if there is a
-    /// spare. All before it is durable.
+    /// Starts a journal, in the file of an old one if there is a spare. Group commit `synced` is the
+    /// last one that is durable.
     pub(crate) fn create(
         vfs: &dyn Vfs,
         paths: &Paths,
         id: JournalId,
-        commit: u64,
+        synced: u64,
         spare: Option<u64>,
     ) -> Result<Self, Failure> {
         let path = paths.journal(id.number);
@@ -60,8 +60,8 @@ impl Journal {
             file,
             path,
             id,
-            synced: commit - 1,
-            written: commit - 1,
+            synced,
+            written: synced,
             end: 0,
             buffer: Vec::new(),
         })
@@ -73,6 +73,11 @@ impl Journal {
 
     pub(crate) fn path(&self) -> &PathBuf {
         &self.path
+    }
+
+    /// The last group commit that is known to be durable.
+    pub(crate) fn synced(&self) -> u64 {
+        self.synced
     }
 
     /// Bytes of frames so far.

@@ -1,7 +1,7 @@
 //! Reads the journals after a stop, and tells a torn end from damage.
 //!
 //! Each frame names the last group commit that was durable when it was written. So one that a later
-//! frame, or a later journal, says to be durable was acknowledged, and if it is broken, that is
+//! frame says to be durable, in this journal or the next, was acknowledged, and if it is broken, that is
 //! damage: its partitions stop, its bytes stay. Only what was written since the last sync can be
 //! torn: one group commit, and before it those that only topics with weaker acknowledgements were
 //! in. It can as well have rotted after it was acknowledged, and no checksum tells the two apart. So
@@ -66,8 +66,7 @@ pub(crate) fn scan(
     };
     for (index, &number) in numbers.iter().enumerate() {
         let mut reader = Reader::open(vfs, paths, image, number)?;
-        // A later journal gets its first frame only when all of this one is acknowledged.
-        reader.followed = is_begun(vfs, paths, image, &numbers[index + 1..])?;
+        reader.later = &numbers[index + 1..];
         while reader.frame(&mut end, visit)? {}
         (end.journal, end.position) = (number, reader.position);
         if end.cut.is_some() {
@@ -84,44 +83,43 @@ pub(crate) fn goes_on(vfs: &dyn Vfs, paths: &Paths, image: &Image, end: &End) ->
     reader.frame(&mut end.clone(), &mut |_, _| Ok(()))
 }
 
-/// Whether any of the journals `numbers` has a frame. A file alone proves nothing: a recovery that
-/// crashed leaves one.
-fn is_begun(vfs: &dyn Vfs, paths: &Paths, image: &Image, numbers: &[u64]) -> Result<bool> {
-    for &number in numbers {
-        let reader = Reader::open(vfs, paths, image, number)?;
-        if Head::parse(&reader.read(0, HEAD_LEN)?, reader.id).is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 /// Reads one journal.
 struct Reader<'a> {
+    vfs: &'a dyn Vfs,
+    paths: &'a Paths,
+    image: &'a Image,
     file: Box<dyn VfsFile>,
     id: JournalId,
-    paths: &'a Paths,
     position: u64,
-    followed: bool,
+    /// The journals behind this one.
+    later: &'a [u64],
+}
+
+/// A frame behind the position of a reader: what it says, and its entries if they can be read.
+struct Behind {
+    head: Head,
+    entries: Option<Vec<Found>>,
 }
 
 impl<'a> Reader<'a> {
     /// At the front of a journal that nothing follows.
-    fn open(vfs: &dyn Vfs, paths: &'a Paths, image: &Image, number: u64) -> Result<Self> {
+    fn open(vfs: &'a dyn Vfs, paths: &'a Paths, image: &'a Image, number: u64) -> Result<Self> {
         let path = paths.journal(number);
         let file = vfs
             .open(&path, Open::Read)
             .map_err(|e| Error::io("cannot open", path, e))?;
         Ok(Self {
+            vfs,
+            paths,
+            image,
             file,
             id: JournalId {
                 nonce: image.nonce,
                 instance: image.instance,
                 number,
             },
-            paths,
             position: 0,
-            followed: false,
+            later: &[],
         })
     }
 
@@ -143,10 +141,13 @@ impl<'a> Reader<'a> {
         let frame = self.read(self.position, head.len as usize)?;
         let found = entries(&head, &frame);
         let broken = found.as_ref().is_none_or(|f| f.iter().any(is_broken));
-        if broken && !self.is_durable(head.commit)? {
-            let ends = found.map(|found| found.iter().filter_map(end_of).collect());
-            end.cut = Some(self.cut(ends)?);
-            return Ok(false);
+        if broken {
+            let behind = self.behind()?;
+            if !behind.iter().any(|frame| frame.head.synced >= head.commit) {
+                let ends = found.map(|found| found.iter().filter_map(end_of).collect());
+                end.cut = Some(self.cut(ends, behind));
+                return Ok(false);
+            }
         }
         let Some(found) = found else {
             return Err(self.unusable("the directory of an acknowledged group commit is damaged"));
@@ -171,36 +172,43 @@ impl<'a> Reader<'a> {
                 feature: format!("frame version {version}"),
             });
         }
-        let suspected = Head::is_suspected(bytes, self.id);
-        let later = self.later_frames()?;
-        let durable = later.iter().any(|(_, head)| head.synced >= end.commit);
-        if durable || (suspected && self.followed) {
-            if cfg!(planted = "interior_truncate") {
-                return Ok(());
-            }
+        if self.goes_on_with(end.commit)? {
+            return Ok(());
+        }
+        let behind = self.behind()?;
+        if behind.iter().any(|frame| frame.head.synced >= end.commit) {
             return Err(self.unusable("the head of an acknowledged group commit is damaged"));
         }
-        if suspected || !later.is_empty() {
-            end.cut = Some(self.cut(None)?);
+        if Head::is_suspected(bytes, self.id) || !behind.is_empty() {
+            end.cut = Some(self.cut(None, behind));
         }
         Ok(())
     }
 
-    /// The cut at this position, of a frame with these ends and of those behind it.
-    fn cut(&self, ends: Option<Vec<(PartitionId, u64)>>) -> Result<Cut> {
-        let mut cut = Cut {
-            journal: self.id.number,
-            position: self.position,
-            ends,
+    /// Whether nothing of this journal is left, and the next begins with group commit `commit`.
+    fn goes_on_with(&self, commit: u64) -> Result<bool> {
+        let Some((next, _)) = self.later.split_first() else {
+            return Ok(false);
         };
-        for (position, head) in self.later_frames()? {
-            let found = entries(&head, &self.read(position, head.len as usize)?);
-            cut.ends = cut.ends.zip(found).map(|(mut ends, found)| {
-                ends.extend(found.iter().filter_map(end_of));
+        let next = Self::open(self.vfs, self.paths, self.image, *next)?;
+        let first = Head::parse(&next.read(0, HEAD_LEN)?, next.id);
+        let goes_on = first.is_some_and(|head| head.commit == commit);
+        Ok(goes_on && self.heads(self.position + PAGE as u64)?.is_empty())
+    }
+
+    /// The cut at this position: of a frame with these ends, and of those behind it.
+    fn cut(&self, mut ends: Option<Vec<(PartitionId, u64)>>, behind: Vec<Behind>) -> Cut {
+        for frame in behind {
+            ends = ends.zip(frame.entries).map(|(mut ends, entries)| {
+                ends.extend(entries.iter().filter_map(end_of));
                 ends
             });
         }
-        Ok(cut)
+        Cut {
+            journal: self.id.number,
+            position: self.position,
+            ends,
+        }
     }
 
     fn entered(&self, found: Found) -> Result<Entered> {
@@ -217,19 +225,33 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether what follows says that group commit `commit` was durable.
-    fn is_durable(&self, commit: u64) -> Result<bool> {
+    /// The frames behind the position, in this journal and in those behind it.
+    fn behind(&self) -> Result<Vec<Behind>> {
         if cfg!(planted = "interior_truncate") {
-            return Ok(false);
+            return Ok(Vec::new());
         }
-        let later = self.later_frames()?;
-        Ok(self.followed || later.iter().any(|(_, head)| head.synced >= commit))
+        let mut frames = self.frames(self.position + PAGE as u64)?;
+        for &number in self.later {
+            let journal = Self::open(self.vfs, self.paths, self.image, number)?;
+            frames.extend(journal.frames(0)?);
+        }
+        Ok(frames)
     }
 
-    /// The heads of frames of this journal behind the one at the position, and where they are.
-    fn later_frames(&self) -> Result<Vec<(u64, Head)>> {
+    /// The frames of this journal from `from` on.
+    fn frames(&self, from: u64) -> Result<Vec<Behind>> {
+        let frames = self.heads(from)?.into_iter().map(|(position, head)| {
+            let frame = self.read(position, head.len as usize)?;
+            let entries = entries(&head, &frame);
+            Ok(Behind { head, entries })
+        });
+        frames.collect()
+    }
+
+    /// The heads of frames of this journal from `from` on, and where they are.
+    fn heads(&self, mut from: u64) -> Result<Vec<(u64, Head)>> {
         const BLOCK: usize = 1 << 20;
-        let (mut heads, mut from) = (Vec::new(), self.position + PAGE as u64);
+        let mut heads = Vec::new();
         loop {
             let block = self.read(from, BLOCK)?;
             let pages = (from..).step_by(PAGE).zip(block.chunks(PAGE));

@@ -165,7 +165,7 @@ fn begin(folder: Folder<'_>, image: &mut Image, journals: &[u64]) -> Result<(Jou
     let names = paths.journals();
     vfs.sync_dir(&names)
         .map_err(|e| Error::io("cannot sync folder", names, e))?;
-    let journal = Journal::create(vfs, paths, id, image.commit, None).map_err(error)?;
+    let journal = Journal::create(vfs, paths, id, image.commit - 1, None).map_err(error)?;
     image::write(vfs, paths, image).map_err(error)?;
     Ok((journal, id))
 }

@@ -43,8 +43,12 @@ pub(crate) struct Writer {
     /// What this journal holds, for when it is full.
     changes: Vec<Change>,
     dirty: BTreeMap<PartitionId, Arc<PartitionState>>,
-    /// Records in group commits that were not synced.
+    /// The journal before it, unless all of it is known to be durable: what was only written need
+    /// not be synced before it is flushed, but it is synced before anything behind it.
+    previous: Option<Journal>,
+    /// Records in this journal and in the one before that were not synced.
     unsynced: u64,
+    unsynced_before: u64,
     open: OpenTransactions,
     /// Wakes at this time, when a transaction is to be aborted.
     alarm: Option<(Duration, BoxFuture<'static, ()>)>,
@@ -69,7 +73,9 @@ impl Writer {
             commit,
             changes: Vec::new(),
             dirty: BTreeMap::new(),
+            previous: None,
             unsynced: 0,
+            unsynced_before: 0,
             open: OpenTransactions::default(),
             alarm: None,
         }
@@ -136,15 +142,17 @@ impl Writer {
             }
         };
         shared.check_fence()?;
-        // The next journal's first frame says that all of this one is durable.
-        self.journal.sync()?;
-        self.unsynced = 0;
         let number = self.journal.number();
         let next = JournalId {
             number: number + 1,
             ..self.id
         };
-        self.journal = Journal::create(&*shared.vfs, &shared.paths, next, self.commit, spare)?;
+        let synced = self.journal.synced();
+        let next_journal = Journal::create(&*shared.vfs, &shared.paths, next, synced, spare)?;
+        let full = std::mem::replace(&mut self.journal, next_journal);
+        // Of the one before, all is in segments by now.
+        self.previous = Some(full);
+        (self.unsynced_before, self.unsynced) = (self.unsynced, 0);
         self.id = next;
         let dirty = std::mem::take(&mut self.dirty);
         let partitions = dirty.into_values().map(|partition| {
@@ -173,7 +181,7 @@ impl Writer {
         }
         self.unsynced += commit.records;
         let entries = std::mem::take(&mut commit.entries);
-        if self.unsynced > MAX_OFFSETS_PER_COMMIT {
+        if self.unsynced_before + self.unsynced > MAX_OFFSETS_PER_COMMIT {
             commit.acks = Acks::Durable;
         }
         let acks = commit.acks;
@@ -196,8 +204,11 @@ impl Writer {
     fn write(&mut self, shared: &Shared, entries: &[Entry], acks: Acks) -> Result<(), Failure> {
         self.journal.write(self.commit, entries)?;
         if acks == Acks::Durable {
+            if let Some(mut previous) = self.previous.take() {
+                previous.sync()?;
+            }
             self.journal.sync()?;
-            self.unsynced = 0;
+            (self.unsynced_before, self.unsynced) = (0, 0);
         }
         shared.check_fence()?;
         self.commit += 1;
