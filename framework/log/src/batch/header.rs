@@ -212,6 +212,17 @@ pub(crate) fn checksum_holds(batch: &[u8]) -> bool {
     batch.len() >= HEADER_LEN && u32_at(batch, 8) == crc32c::crc32c(&batch[CHECKED_FROM..])
 }
 
+/// The checksum of all bytes of a sealed batch, from the one in its header.
+pub(crate) fn whole_checksum(batch: &[u8]) -> u32 {
+    /// Below, going over the bytes once more takes less time than the sum.
+    const LONG: usize = 16 << 10;
+    if batch.len() < LONG {
+        return crc32c::crc32c(batch);
+    }
+    let front = crc32c::crc32c(&batch[..CHECKED_FROM]);
+    crc32c::crc32c_combine(front, u32_at(batch, 8), batch.len() - CHECKED_FROM)
+}
+
 fn time_at(bytes: &[u8], at: usize) -> Timestamp {
     Timestamp::from_millis(u64_at(bytes, at).cast_signed())
 }
@@ -263,6 +274,16 @@ mod tests {
                 assert_eq!(Header::parse(&batch), Ok(header));
                 assert!(checksum_holds(&batch));
             }
+        }
+    }
+
+    #[test]
+    fn checksum_of_all_is_that_of_the_bytes() {
+        for len in [200, 16 << 10, (16 << 10) + 1, 1 << 20] {
+            let mut batch: Vec<u8> = (0..len).map(|at: usize| at.to_le_bytes()[0]).collect();
+            let (header, _) = example();
+            header.seal(&mut batch);
+            assert_eq!(whole_checksum(&batch), crc32c::crc32c(&batch), "{len}");
         }
     }
 

@@ -7,6 +7,7 @@
 use bytes::Bytes;
 
 use crate::{
+    batch::header,
     le::{u16_at, u32_at, u64_at},
     limits::{MAX_ENTRIES, MAX_FRAME_BYTES},
     partition::PartitionId,
@@ -64,20 +65,20 @@ pub(crate) fn encode(
     frame.clear();
     frame.resize(HEAD_LEN, 0);
     for entry in entries {
-        let (kind, id, end, body) = match entry {
-            Entry::Batch { id, end, body } => (1_u32, *id, *end, body),
-            Entry::Change(body) => (
-                2,
-                PartitionId {
+        let (kind, id, end, body, checksum) = match entry {
+            Entry::Batch { id, end, body } => {
+                (1_u32, *id, *end, body, header::whole_checksum(body))
+            }
+            Entry::Change(body) => {
+                let nobody = PartitionId {
                     topic: 0,
                     partition: 0,
-                },
-                0,
-                body,
-            ),
+                };
+                (2, nobody, 0, body, crc32c::crc32c(body))
+            }
         };
         let len = u32::try_from(body.len()).expect("a body is below its limit");
-        for number in [kind, len, crc32c::crc32c(body), id.topic, id.partition, 0] {
+        for number in [kind, len, checksum, id.topic, id.partition, 0] {
             frame.extend_from_slice(&number.to_le_bytes());
         }
         frame.extend_from_slice(&end.to_le_bytes());

@@ -50,7 +50,7 @@ pub(crate) fn flush(
                 Writing::create(vfs, paths, id, first)?
             }
         };
-        let taken = open.append(left, segment_bytes)?;
+        let taken = open.append(vfs, left, segment_bytes)?;
         segments.push(open.segment);
         left = &left[taken..];
     }
@@ -66,6 +66,8 @@ struct Writing {
     file: Box<dyn VfsFile>,
     path: std::path::PathBuf,
     segment: Segment,
+    /// The folders that its name is new in.
+    folders: Vec<std::path::PathBuf>,
 }
 
 impl Writing {
@@ -100,6 +102,7 @@ impl Writing {
             file,
             path,
             segment,
+            folders: Vec::new(),
         })
     }
 
@@ -132,24 +135,28 @@ impl Writing {
             }
             Err(e) => return Err(unwritten("cannot create", &path, e)),
         };
-        for folder in [folder, paths.topic(id.topic), paths.topics()] {
-            vfs.sync_dir(&folder).map_err(|e| unsynced(&folder, e))?;
-        }
         tracing::debug!(
             topic = id.topic,
             partition = id.partition,
             base = segment.base,
             "segment started"
         );
+        let folders = vec![folder, paths.topic(id.topic), paths.topics()];
         Ok(Self {
             file,
             path,
             segment,
+            folders,
         })
     }
 
     /// Writes and syncs as many of `batches` as fit, at least one; returns how many.
-    fn append(&mut self, batches: &[Stored], segment_bytes: u64) -> Result<usize, Failure> {
+    fn append(
+        &mut self,
+        vfs: &dyn Vfs,
+        batches: &[Stored],
+        segment_bytes: u64,
+    ) -> Result<usize, Failure> {
         let mut taken = 0;
         let mut gathered = Vec::new();
         let mut position = self.segment.bytes;
@@ -168,6 +175,10 @@ impl Writing {
         }
         self.write(&mut gathered, position)?;
         self.file.sync_data().map_err(|e| unsynced(&self.path, e))?;
+        // After the file: most file systems have made the names durable with it, and do nothing.
+        for folder in self.folders.drain(..) {
+            vfs.sync_dir(&folder).map_err(|e| unsynced(&folder, e))?;
+        }
         Ok(taken)
     }
 
