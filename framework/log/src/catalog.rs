@@ -107,6 +107,26 @@ impl Catalog {
         Arc::new(topic)
     }
 
+    /// Becomes as `newer` is, so that handles to what is in here see it. Nothing goes away.
+    pub(crate) fn become_as(&mut self, newer: Self) {
+        for (name, topic) in newer.topics {
+            match self.topics.get(&name).filter(|old| old.id == topic.id) {
+                Some(old) => {
+                    for (old, new) in old.partitions.iter().zip(&topic.partitions) {
+                        old.become_as(new);
+                    }
+                }
+                None => {
+                    self.topics.insert(name, topic);
+                }
+            }
+        }
+        for (name, group) in newer.groups {
+            let positions = std::mem::take(&mut *lock(&group.positions));
+            *lock(&self.group(&name).positions) = positions;
+        }
+    }
+
     /// Takes in a topic.
     pub(crate) fn insert(&mut self, topic: impl Into<Arc<TopicState>>) {
         let topic = topic.into();

@@ -129,14 +129,14 @@ impl Reader {
             return Poll::Ready(());
         }
         if let Some(read) = shared.reads.take() {
-            let fetched = self.fetch(&read);
+            let fetched = self.fetch(&read, false);
             read.answer.complete(fetched);
             context.waker().wake_by_ref();
         }
         Poll::Pending
     }
 
-    fn fetch(&mut self, read: &Read) -> Result<Fetched> {
+    fn fetch(&mut self, read: &Read, again: bool) -> Result<Fetched> {
         let Read {
             partition,
             from,
@@ -152,6 +152,11 @@ impl Reader {
         let batches = match self.read(partition.id, segment, *from, *max_bytes) {
             Ok(batches) => batches,
             Err(Unread::Io(error)) => return Err(error),
+            // Whoever writes the folder may have removed or compacted the segment meanwhile.
+            Err(Unread::Damaged(_)) if self.life.0.read_only && !again => {
+                self.life.0.look_again()?;
+                return self.fetch(read, true);
+            }
             Err(Unread::Damaged(reason)) => return Err(partition.fail(&reason)),
         };
         let next = batches.last().map_or(*from, FetchedBatch::end_offset);

@@ -14,7 +14,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
 };
@@ -32,6 +32,7 @@ use crate::{
     keeper::FlushSlot,
     partition::{Appended, PartitionId, state::PartitionState},
     paths::Paths,
+    pins::Pins,
     queue::Queue,
     reader::Reads,
     ticket::Completion,
@@ -82,7 +83,12 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) paths: Paths,
     pub(crate) instance: u64,
+    /// Nothing is written: this is a look at somebody else's folder.
+    pub(crate) read_only: bool,
     pub(crate) limits: Limits,
+    /// The last group commit of which anything was acknowledged.
+    pub(crate) acknowledged: AtomicU64,
+    pub(crate) pins: Pins,
     pub(crate) queue: Queue,
     pub(crate) reads: Reads,
     pub(crate) flush: FlushSlot,
@@ -111,7 +117,10 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) paths: Paths,
     pub(crate) instance: u64,
+    pub(crate) read_only: bool,
     pub(crate) limits: Limits,
+    /// The last group commit that was acknowledged before.
+    pub(crate) acknowledged: u64,
     pub(crate) catalog: Catalog,
     /// An old journal whose file can be used again.
     pub(crate) spare: Option<u64>,
@@ -135,7 +144,9 @@ impl Shared {
             clock,
             paths,
             instance,
+            read_only,
             limits,
+            acknowledged,
             catalog,
             spare,
             lock,
@@ -145,7 +156,10 @@ impl Shared {
             clock,
             paths,
             instance,
+            read_only,
             limits,
+            acknowledged: AtomicU64::new(acknowledged),
+            pins: Pins::default(),
             queue: Queue::new(limits.queue_bytes),
             reads: Reads::default(),
             flush: FlushSlot::with_spare(spare),

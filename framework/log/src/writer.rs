@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
 };
 
@@ -18,6 +18,7 @@ use crate::{
         frame::{Entry, JournalId},
     },
     keeper::{FullJournal, Room},
+    mark::Mark,
     meta::Change,
     partition::{Appended, PartitionId, state::PartitionState},
     shared::{Item, Life, Shared, lock},
@@ -28,6 +29,7 @@ use crate::{
 pub(crate) struct Writer {
     life: Life,
     journal: Journal,
+    mark: Mark,
     id: JournalId,
     /// The number of the next group commit.
     commit: u64,
@@ -48,10 +50,12 @@ enum Turn {
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, journal: Journal, id: JournalId, commit: u64) -> Self {
+        let mark = Mark::open(&*shared.vfs, &shared.paths, shared.instance);
         let (changes, dirty) = (Vec::new(), BTreeMap::new());
         Self {
             life: Life(shared),
             journal,
+            mark,
             id,
             commit,
             changes,
@@ -150,6 +154,8 @@ impl Writer {
         self.journal.write(self.commit, entries)?;
         self.journal.sync()?;
         shared.check_fence()?;
+        self.mark.set(self.commit);
+        shared.acknowledged.store(self.commit, Ordering::Release);
         self.commit += 1;
         Ok(())
     }

@@ -11,6 +11,7 @@
 //! | [`hostile`] | sizes that somebody else wrote cost neither a panic nor memory |
 //! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
 //! | [`faults`] | full disks, short writes |
+//! | [`read_only`] | a folder is read beside the log that writes it, and nothing is changed |
 
 #![expect(
     clippy::unwrap_used,
@@ -24,6 +25,7 @@ mod faults;
 mod groups;
 mod hostile;
 mod one_process;
+mod read_only;
 mod round_trip;
 mod support;
 mod torn;

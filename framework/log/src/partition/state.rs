@@ -196,6 +196,15 @@ impl PartitionState {
         reading.wake();
     }
 
+    /// Shows what `newer`, the same partition seen later, shows.
+    pub(crate) fn become_as(&self, newer: &Self) {
+        let mut reading = self.reading();
+        let mut newer = newer.reading();
+        std::mem::swap(&mut *reading, &mut *newer);
+        reading.wakers = std::mem::take(&mut newer.wakers);
+        reading.wake();
+    }
+
     /// The batches in memory that end at or before `upto`, to be flushed.
     pub(crate) fn tail_upto(&self, upto: u64) -> Vec<Stored> {
         let reading = self.reading();
