@@ -48,6 +48,7 @@
 mod batch;
 mod catalog;
 mod commit;
+mod envelope;
 mod error;
 mod fence;
 mod fetched;
@@ -89,7 +90,14 @@ pub use limits::{
 };
 pub use log::Log;
 pub use name::check as check_name;
-pub use offline::read_only::ReadOnly;
+pub use offline::{
+    backup::Backup,
+    check::check,
+    read_only::ReadOnly,
+    repair::{Repaired, RepairedPartition, repair},
+    report::{Checked, Finding, Report},
+    restore::{Restored, restore},
+};
 pub use options::Options;
 pub use partition::{Appended, Partition, Status};
 pub use recovery::{CutCommit, Recovery};

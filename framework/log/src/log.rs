@@ -255,6 +255,10 @@ impl Log {
         ))
     }
 
+    pub(crate) fn spawner(&self) -> &dyn Spawner {
+        &*self.spawner
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         self.handle.shared()
     }

@@ -37,11 +37,11 @@ use crate::{
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Options {
-    vfs: Arc<dyn Vfs>,
+    pub(crate) vfs: Arc<dyn Vfs>,
     clock: Arc<dyn Clock>,
     spawner: Arc<dyn Spawner>,
     seed: Seed,
-    limits: Limits,
+    pub(crate) limits: Limits,
 }
 
 impl Default for Options {

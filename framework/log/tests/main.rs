@@ -11,6 +11,8 @@
 //! | [`hostile`] | sizes that somebody else wrote cost neither a panic nor memory |
 //! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
 //! | [`faults`] | full disks, short writes |
+//! | [`backup`] | a backup holds one moment of a running log, or it is none |
+//! | [`repair`] | a repair loses exactly what it names |
 //! | [`read_only`] | a folder is read beside the log that writes it, and nothing is changed |
 
 #![expect(
@@ -19,6 +21,7 @@
     reason = "a test whose scene cannot be set has failed"
 )]
 
+mod backup;
 mod damage;
 mod failed_sync;
 mod faults;
@@ -26,6 +29,7 @@ mod groups;
 mod hostile;
 mod one_process;
 mod read_only;
+mod repair;
 mod round_trip;
 mod support;
 mod torn;

@@ -64,10 +64,6 @@ impl<'a> Frames<'a> {
         self
     }
 
-    pub(super) fn file(&self) -> &dyn VfsFile {
-        &*self.file
-    }
-
     /// Walks from the front to the last frame, or until `visit` says `false`.
     pub(super) fn walk(&self, visit: &mut dyn FnMut(Part) -> Result<bool>) -> Result<()> {
         let mut position = 0;

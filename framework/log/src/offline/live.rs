@@ -7,8 +7,8 @@
 //! 3. Only what is known to be acknowledged is shown. A frame is, if a later one says so, if the
 //!    [`mark`] does, or if the log was closed in order. So the last group commit of a log that was
 //!    killed may be missing, until the folder is opened for writing, which settles it.
-//! 4. Something broken with a later frame behind it is damage, as it is for recovery; but the later
-//!    frame may have come between two reads. So it is believed only when it is found again.
+//! 4. Something broken that a later frame knows to be acknowledged is damage, as it is for recovery;
+//!    but that frame may have come between two reads. So it is believed only when found again.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -107,7 +107,7 @@ struct Commits {
     read: Vec<(u64, u64, Vec<Found>)>,
     /// The last that is known to be acknowledged.
     proven: u64,
-    /// Journal and position of something broken with a frame behind it.
+    /// Journal and position of something broken that is known to be acknowledged.
     broken: Option<(u64, u64)>,
 }
 
@@ -121,45 +121,36 @@ impl Commits {
         let numbers = frames::numbers(vfs, paths, image.journal)?;
         if numbers.is_empty() {
             commits.broken = Some((image.journal, 0));
+            return Ok(commits);
         }
-        // Where the last journal ended in something that is no frame.
-        let mut open_end = None;
+        let mut next = image.commit;
         for number in numbers {
             let path = paths.journal(number);
-            let frames = Frames::open(vfs, &path, image, number)?;
-            let mut next = image.commit + commits.read.len() as u64;
-            frames.walk(&mut |part| {
-                match part {
+            Frames::open(vfs, &path, image, number)?.walk(&mut |part| {
+                let position = match part {
                     Part::Frame {
                         position,
                         head,
                         found,
                     } => {
-                        if open_end.is_some() || head.commit != next {
-                            commits.broken = open_end.or(Some((number, position)));
-                            return Ok(false);
-                        }
                         commits.proven = commits.proven.max(head.acknowledged);
                         match found {
-                            Some(found) => commits.read.push((head.commit, number, found)),
-                            None => open_end = Some((number, position)),
+                            Some(found) if commits.broken.is_none() && head.commit == next => {
+                                commits.read.push((next, number, found));
+                                next += 1;
+                                return Ok(true);
+                            }
+                            Some(_) | None => position,
                         }
-                        next += 1;
                     }
-                    Part::Hole { position, until } => match until {
-                        Some(_) => {
-                            commits.broken = Some((number, position));
-                            return Ok(false);
-                        }
-                        None => open_end = Some((number, position)),
-                    },
-                }
+                    Part::Hole { position, .. } => position,
+                };
+                commits.broken.get_or_insert((number, position));
                 Ok(true)
             })?;
-            if commits.broken.is_some() {
-                break;
-            }
         }
+        // What nobody knows to be acknowledged may be torn.
+        commits.broken.take_if(|_| next > commits.proven);
         Ok(commits)
     }
 
@@ -172,7 +163,6 @@ impl Commits {
         {
             proven = *commit;
         }
-        let newest = last.map(|(commit, ..)| *commit);
         self.read.retain(|(commit, ..)| *commit <= proven);
         let mut view = View {
             image,
@@ -183,7 +173,7 @@ impl Commits {
             let torn = found
                 .iter()
                 .any(|found| matches!(found, Found::Broken { .. }));
-            if torn && Some(commit) == newest {
+            if torn && commit > self.proven {
                 // Torn or rotted: it is cut here as it is by recovery.
                 break;
             }

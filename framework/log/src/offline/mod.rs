@@ -16,9 +16,19 @@
 //! 3. All that is read is proven by its checksum before it is believed; what cannot be read is
 //!    named, never guessed.
 
+pub(crate) mod backup;
+pub(crate) mod check;
 mod frames;
+mod journals;
 mod live;
+mod making;
+mod manifest;
 pub(crate) mod read_only;
+pub(crate) mod repair;
+pub(crate) mod report;
+pub(crate) mod restore;
+mod salvage;
+mod window;
 
 use crate::batch::{
     header::{Header, checksum_holds},
