@@ -12,6 +12,7 @@
 //! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
 //! | [`faults`] | full disks, short writes |
 //! | [`backup`] | a backup holds one moment of a running log, or it is none |
+//! | [`check`] | a check names whatever is damaged, and changes nothing |
 //! | [`repair`] | a repair loses exactly what it names |
 //! | [`read_only`] | a folder is read beside the log that writes it, and nothing is changed |
 
@@ -22,6 +23,7 @@
 )]
 
 mod backup;
+mod check;
 mod damage;
 mod failed_sync;
 mod faults;
