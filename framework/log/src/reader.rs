@@ -129,14 +129,27 @@ impl Reader {
             return Poll::Ready(());
         }
         if let Some(read) = shared.reads.take() {
-            let fetched = self.fetch(&read, false);
+            let fetched = self.fetch(&read);
             read.answer.complete(fetched);
             context.waker().wake_by_ref();
         }
         Poll::Pending
     }
 
-    fn fetch(&mut self, read: &Read, again: bool) -> Result<Fetched> {
+    fn fetch(&mut self, read: &Read) -> Result<Fetched> {
+        let mut found = self.find(read);
+        if self.life.0.read_only && matches!(found, Err(Unread::Damaged(_))) {
+            // Whoever writes the folder may have removed or compacted the segment meanwhile.
+            self.life.0.look_again()?;
+            found = self.find(read);
+        }
+        found.map_err(|unread| match unread {
+            Unread::Io(error) => error,
+            Unread::Damaged(reason) => read.partition.fail(&reason),
+        })
+    }
+
+    fn find(&mut self, read: &Read) -> Result<Fetched, Unread> {
         let Read {
             partition,
             from,
@@ -144,21 +157,12 @@ impl Reader {
             ..
         } = read;
         if let Some(known) = partition.fetch_from_memory(*from, *max_bytes) {
-            return known;
+            return known.map_err(Unread::Io);
         }
         let segment = partition
             .segment_at(*from)
             .expect("what is not in memory is in a segment");
-        let batches = match self.read(partition.id, segment, *from, *max_bytes) {
-            Ok(batches) => batches,
-            Err(Unread::Io(error)) => return Err(error),
-            // Whoever writes the folder may have removed or compacted the segment meanwhile.
-            Err(Unread::Damaged(_)) if self.life.0.read_only && !again => {
-                self.life.0.look_again()?;
-                return self.fetch(read, true);
-            }
-            Err(Unread::Damaged(reason)) => return Err(partition.fail(&reason)),
-        };
+        let batches = self.read(partition.id, segment, *from, *max_bytes)?;
         let next = batches.last().map_or(*from, FetchedBatch::end_offset);
         Ok(Fetched { batches, next })
     }

@@ -126,7 +126,7 @@ fn batches_that_were_swapped_repeated_or_misdirected_are_found() {
     let swapped = [&whole[place(1)], &whole[place(0)], &whole[2 * 626..]].concat();
     let mut repeated = whole.clone();
     repeated[place(1)].copy_from_slice(&whole[place(2)]);
-    let mut misdirected = whole.clone();
+    let mut misdirected = whole;
     misdirected[place(1)].copy_from_slice(&other[place(0)]);
     for (bytes, at) in [(swapped, 0), (repeated, 626), (misdirected, 626)] {
         fs::write(&all[0], bytes).unwrap();

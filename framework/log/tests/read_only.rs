@@ -101,8 +101,8 @@ fn new_topics_positions_and_seals_are_seen_and_waiters_are_woken() {
     let orders = made(&log, "orders");
     let look = Log::options().open_read_only(folder.path()).unwrap();
     let seen = found(look.log(), "orders");
-    let mut context = Context::from_waker(Waker::noop());
-    assert_eq!(seen.poll_visible(&mut context, 0), Poll::Pending);
+    let context = Context::from_waker(Waker::noop());
+    assert_eq!(seen.poll_visible(&context, 0), Poll::Pending);
 
     orders.append(batch(&[b"tea"])).wait().unwrap();
     log.group("g")

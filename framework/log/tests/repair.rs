@@ -5,12 +5,18 @@ use std::{
     fs,
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use levada_core::{Rng, Seed};
-use levada_log::{Error, Log, TopicOptions, check, repair};
+use levada_log::{Error, Log, Options, TopicOptions, check};
 
-use crate::support::{batch, contents, copy, found, made, read_all, segments, small};
+use crate::support::{Unsynced, batch, contents, copy, found, made, read_all, segments, small};
+
+/// Small journals and segments, and no sync: there is no crash here.
+fn unsynced() -> Options {
+    small().vfs(Arc::new(Unsynced))
+}
 
 /// What was appended: by topic and partition, each batch with its offsets and its values.
 type Appended = BTreeMap<(String, u32), Vec<(Range<u64>, Vec<Vec<u8>>)>>;
@@ -19,7 +25,7 @@ type Appended = BTreeMap<(String, u32), Vec<(Range<u64>, Vec<Vec<u8>>)>>;
 /// what it holds.
 fn filled(folder: &Path, rng: &mut Rng) -> Appended {
     let running = tempfile::tempdir().unwrap();
-    let log = small().open(running.path()).unwrap();
+    let log = unsynced().open(running.path()).unwrap();
     let mut all = Appended::new();
     for name in ["orders", "returns"] {
         log.create_topic(name, TopicOptions::new().partitions(2))
@@ -37,7 +43,7 @@ fn filled(folder: &Path, rng: &mut Rng) -> Appended {
             .map(|n| {
                 [i.to_le_bytes(), n.to_le_bytes()]
                     .concat()
-                    .repeat(5 + (i % 30) as usize)
+                    .repeat(5 + usize::try_from(i % 30).unwrap())
             })
             .collect();
         let slices: Vec<_> = values.iter().map(Vec::as_slice).collect();
@@ -50,8 +56,13 @@ fn filled(folder: &Path, rng: &mut Rng) -> Appended {
     let backup = tempfile::tempdir().unwrap();
     let target = backup.path().join("b");
     log.backup(&target).wait().unwrap();
-    levada_log::restore(&target, folder).unwrap();
+    unsynced().restore(&target, folder).unwrap();
     all
+}
+
+/// A number below a length.
+fn below(rng: &mut Rng, bound: usize) -> usize {
+    usize::try_from(rng.below(bound as u64)).unwrap()
 }
 
 /// One seeded damage to a segment or a journal.
@@ -63,8 +74,8 @@ fn spoil(folder: &Path, rng: &mut Rng) -> (PathBuf, String) {
             !bytes.is_empty() && name != folder
         })
         .collect();
-    let (path, mut bytes) = files[rng.below(files.len() as u64) as usize].clone();
-    let at = rng.below(bytes.len() as u64) as usize;
+    let (path, mut bytes) = files[below(rng, files.len())].clone();
+    let at = below(rng, bytes.len());
     let what = match rng.below(5) {
         0 => {
             bytes[at] ^= 1 << rng.below(8);
@@ -86,7 +97,7 @@ fn spoil(folder: &Path, rng: &mut Rng) -> (PathBuf, String) {
                 120 + u32::from_le_bytes(bytes[at + 12..at + 16].try_into().unwrap()) as usize
             };
             if starts.len() > 2 {
-                let first = rng.below(starts.len() as u64 - 1) as usize;
+                let first = below(rng, starts.len() - 1);
                 let (a, b) = (starts[first], starts[first + 1]);
                 let swapped = if a + len(a) == b {
                     [&bytes[b..b + len(b)], &bytes[a..a + len(a)]].concat()
@@ -98,7 +109,7 @@ fn spoil(folder: &Path, rng: &mut Rng) -> (PathBuf, String) {
             "swapped or overwritten batches"
         }
         _ => {
-            let other = rng.below(bytes.len() as u64) as usize;
+            let other = below(rng, bytes.len());
             let len = 300.min(bytes.len() - at.max(other));
             bytes.copy_within(other..other + len, at);
             "bytes of another place"
@@ -117,12 +128,12 @@ fn kept(log: &Log, name: &str, number: u32) -> Vec<(u64, Vec<u8>)> {
 fn hundred_seeded_damages_lose_exactly_the_batches_that_are_named() {
     let (mut lossless, mut untold) = (0, 0);
     let parent = tempfile::tempdir().unwrap();
-    let whole = parent.path().join("whole");
+    let mut whole = PathBuf::new();
     let mut appended = Appended::new();
     for seed in 0..100 {
         let mut rng = Seed::new(seed).rng("damage");
         if seed % 25 == 0 {
-            fs::remove_dir_all(&whole).ok();
+            whole = parent.path().join(format!("whole-{seed}"));
             appended = filled(&whole, &mut rng);
         }
         let parent = tempfile::tempdir().unwrap();
@@ -132,7 +143,7 @@ fn hundred_seeded_damages_lose_exactly_the_batches_that_are_named() {
         let damaged = contents(&folder);
         let case = format!("seed {seed}: {spoilt:?}");
 
-        let repaired = repair(&folder, &target).unwrap();
+        let repaired = unsynced().repair(&folder, &target).unwrap();
         assert!(
             contents(&folder) == damaged,
             "{case}: it was changed in place"
@@ -140,7 +151,7 @@ fn hundred_seeded_damages_lose_exactly_the_batches_that_are_named() {
         let report = check(&target).unwrap();
         assert!(report.is_sound(), "{case}: {report}");
         let found_damage = !check(&folder).unwrap().is_sound();
-        let log = small().open(&target).unwrap();
+        let log = unsynced().open(&target).unwrap();
         let mut lost_any = false;
         for of in &repaired.partitions {
             let key = (of.kept.topic.clone(), of.kept.partition);
@@ -204,7 +215,7 @@ fn damaged_image_is_refused_and_nothing_is_made() {
     let mut bytes = fs::read(&image).unwrap();
     bytes[100] ^= 1;
     fs::write(&image, bytes).unwrap();
-    let refused = repair(&folder, &target).unwrap_err();
+    let refused = unsynced().repair(&folder, &target).unwrap_err();
     assert!(matches!(refused, Error::Unusable { .. }), "{refused}");
     assert!(
         refused.to_string().ends_with("restore a backup"),
@@ -222,26 +233,29 @@ fn damaged_image_is_refused_and_nothing_is_made() {
 fn open_folder_and_target_that_is_there_are_refused() {
     let parent = tempfile::tempdir().unwrap();
     let (folder, target) = (parent.path().join("data"), parent.path().join("repaired"));
-    let log = small().open(&folder).unwrap();
-    assert!(matches!(repair(&folder, &target), Err(Error::InUse(_))));
+    let log = unsynced().open(&folder).unwrap();
+    assert!(matches!(
+        unsynced().repair(&folder, &target),
+        Err(Error::InUse(_))
+    ));
     log.close().wait().unwrap();
     fs::create_dir(&target).unwrap();
     fs::write(target.join("notes"), "mine").unwrap();
     assert!(matches!(
-        repair(&folder, &target),
+        unsynced().repair(&folder, &target),
         Err(Error::Unusable { .. })
     ));
     fs::remove_file(target.join("notes")).unwrap();
-    repair(&folder, &target).unwrap();
-    Log::open(&target).unwrap();
+    unsynced().repair(&folder, &target).unwrap();
+    unsynced().open(&target).unwrap();
 }
 
 /// A folder with 40 records in segments, and an older journal that was kept.
 fn with_forged_batch(folder: &Path) -> Vec<u8> {
-    let log = small().open(folder).unwrap();
+    let log = unsynced().open(folder).unwrap();
     let orders = made(&log, "orders");
     let inner = tempfile::tempdir().unwrap();
-    let other = small().open(inner.path()).unwrap();
+    let other = unsynced().open(inner.path()).unwrap();
     let forged = made(&other, "orders");
     forged.append(batch(&[&[1; 50]])).wait().unwrap();
     let forged = forged.fetch(0, 1).wait().unwrap().batches.remove(0);
@@ -255,7 +269,7 @@ fn with_forged_batch(folder: &Path) -> Vec<u8> {
     }
     log.close().wait().unwrap();
     drop(log);
-    small().open(folder).unwrap().close().wait().unwrap();
+    unsynced().open(folder).unwrap().close().wait().unwrap();
     forged.bytes().to_vec()
 }
 
@@ -280,8 +294,8 @@ fn bytes_of_a_record_that_look_like_a_batch_are_not_taken_for_one() {
         let mut bytes = whole.clone();
         bytes[at] ^= 1;
         fs::write(segment, bytes).unwrap();
-        let repaired = repair(&folder, &target).unwrap();
-        let log = Log::open(&target).unwrap();
+        let repaired = unsynced().repair(&folder, &target).unwrap();
+        let log = unsynced().open(&target).unwrap();
         let all = read_all(&found(&log, "orders"), 0);
         let lost: Vec<_> = repaired.partitions[0]
             .lost
@@ -315,7 +329,7 @@ fn batches_of_a_partition_that_had_stopped_come_back_from_the_kept_journal() {
     let mut bytes = fs::read(&path).unwrap();
     bytes[4 * 4096 + 400] ^= 1; // The second record of `a`.
     fs::write(&path, &bytes).unwrap();
-    let log = small().open(&folder).unwrap();
+    let log = unsynced().open(&folder).unwrap();
     assert_eq!(read_all(&found(&log, "a"), 0).len(), 1, "it has stopped");
     for i in 5..60 {
         found(&log, "b").append(batch(&[&[i; 500]])).wait().unwrap();
@@ -324,10 +338,13 @@ fn batches_of_a_partition_that_had_stopped_come_back_from_the_kept_journal() {
     drop(log);
 
     let target = parent.path().join("repaired");
-    let repaired = repair(&folder, &target).unwrap();
-    assert_eq!(repaired.partitions[0].lost, [1..2]);
+    let repaired = unsynced().repair(&folder, &target).unwrap();
+    assert_eq!(
+        repaired.partitions[0].lost,
+        vec![Range { start: 1, end: 2 }]
+    );
     assert!(repaired.partitions[1].lost.is_empty() && repaired.untold.is_empty());
-    let log = Log::open(&target).unwrap();
+    let log = unsynced().open(&target).unwrap();
     let left: Vec<_> = read_all(&found(&log, "a"), 0)
         .into_iter()
         .map(|(at, _)| at)

@@ -86,7 +86,7 @@ impl Options {
             cut: journals.cut.take(),
             ..Report::default()
         };
-        let mut after = image.clone();
+        let mut after = image;
         for change in journals.changes.drain(..) {
             after.apply(change);
         }

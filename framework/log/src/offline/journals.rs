@@ -50,9 +50,11 @@ pub(super) struct Journals {
 struct Place {
     journal: u64,
     position: u64,
-    frame: Option<(Head, Option<Vec<Found>>)>,
-    /// The bytes of it in which batches are looked for, if it is damaged.
-    inside: Option<Bytes>,
+    head: Option<Head>,
+    /// The frame's entries; `None` if there is nothing that says what they are.
+    found: Option<Vec<Found>>,
+    /// The bytes in which batches are looked for, if it is damaged.
+    inside: Bytes,
 }
 
 /// A hole is searched no further than a few of the largest frames reach.
@@ -69,189 +71,201 @@ impl Journals {
         let numbers = frames::numbers(vfs, paths, image.journal)?;
         if numbers.is_empty() {
             let path = paths.journal(image.journal);
-            journals
-                .findings
-                .push(Finding::new(&path, "the journal is missing"));
-            journals.untold.push(format!(
-                "all since the image: {} is missing",
-                path.display()
+            journals.lose(Finding::new(
+                &path,
+                "the journal is missing, and what was in it",
             ));
         }
         // The mark never claims too much; so it tells rotted from torn where the journals cannot.
         let marked = mark::read(vfs, paths).filter(|it| it.instance == image.instance);
         let marked = marked.map_or(0, |marked| marked.commit);
-        let (mut parts, mut proven) = (Vec::new(), marked);
+        let (mut places, mut proven) = (Vec::new(), marked);
         for number in numbers {
             let path = paths.journal(number);
             let frames = Frames::open(vfs, &path, image, number)?;
             frames.walk(&mut |part| {
-                if let Part::Frame { head, .. } = &part {
-                    proven = proven.max(head.acknowledged);
-                }
-                parts.push(read(&frames, number, part)?);
+                let place = Place::read(&frames, number, part)?;
+                proven = proven.max(place.head.map_or(0, |head| head.acknowledged));
+                places.push(place);
                 Ok(true)
             })?;
             journals.next_journal = number + 1;
         }
-        for part in parts {
-            let commit = part.frame.as_ref().map(|(head, _)| head.commit);
-            let followed = commit.unwrap_or(journals.commit) <= proven;
-            journals.judge(paths, part, followed)?;
+        for place in places {
+            let commit = place.head.map_or(journals.commit, |head| head.commit);
+            let path = paths.journal(place.journal);
+            if place.is_whole() || commit <= proven {
+                journals.acknowledged(place, &path)?;
+            } else {
+                journals.torn(place, &path)?;
+            }
         }
         if marked >= journals.commit {
-            let (first, path) = (journals.commit, paths.journals());
+            let first = journals.commit;
             let what =
                 format!("group commits {first} to {marked} were acknowledged and are not there");
-            journals.untold.push(format!("what was in them: {what}"));
-            journals.findings.push(Finding::new(&path, what));
+            journals.lose(Finding::new(&paths.journals(), what));
         }
         Ok(journals)
     }
 
-    /// Takes what a frame holds. `followed`: it was acknowledged.
-    fn judge(&mut self, paths: &Paths, it: Place, followed: bool) -> Result<()> {
-        let path = paths.journal(it.journal);
-        let found = match it.frame {
-            Some((head, found)) => {
-                if head.commit > self.commit {
-                    let what = format!(
-                        "group commits {} to {} are missing before this one",
-                        self.commit,
-                        head.commit - 1
-                    );
-                    self.untold
-                        .push(format!("what was in them: {}: {what}", path.display()));
-                    self.findings
-                        .push(Finding::new(&path, what).at(it.position));
-                }
-                self.commit = head.commit + 1;
-                found
-            }
-            None => None,
-        };
-        let mut damage = Damage {
-            is_torn: !followed,
-            ..Damage::default()
-        };
-        match found {
-            Some(found) => {
-                let is_broken = |found: &Found| matches!(found, Found::Broken { .. });
-                damage.is_torn &= found.iter().any(is_broken);
-                damage.batches = Some(found.iter().filter(|it| is_batch(it)).count());
-                for found in found {
-                    self.entry(&path, it.position, found, &mut damage)?;
-                }
-            }
-            None => damage.unreadable = true,
-        }
-        if damage.unreadable {
-            let at = format!("byte {} of {}", it.position, path.display());
-            self.untold.push(if followed {
-                format!("what else the group commit at {at} held")
-            } else {
-                format!("what else the last group commit held, at {at}: possibly acknowledged")
-            });
-            if followed {
-                let what = "the head or directory of a group commit is damaged";
-                self.findings
-                    .push(Finding::new(&path, what).at(it.position));
-            }
-        }
-        // Where a write may have been torn, there may be bytes of a batch that was refused.
-        if followed
-            && (damage.is_damaged || damage.unreadable)
-            && let Some(inside) = it.inside
-        {
-            let mut from = 0;
-            while let Some(batch) = next_batch(&inside, &mut from) {
-                self.loose.push(batch);
-            }
-        }
-        if !followed && (damage.is_damaged || damage.unreadable) {
-            self.cut.get_or_insert(CutCommit {
-                journal: it.journal,
-                position: it.position,
-                batches: damage.batches.filter(|_| !damage.unreadable),
-            });
-        }
-        Ok(())
+    /// Notes damage of which nobody can tell what it cost.
+    fn lose(&mut self, finding: Finding) {
+        self.untold.push(finding.to_string());
+        self.findings.push(finding);
     }
 
-    fn entry(
-        &mut self,
-        path: &Path,
-        position: u64,
-        found: Found,
-        damage: &mut Damage,
-    ) -> Result<()> {
-        let mut broken = |it: &mut Self, what: &str| {
-            damage.is_damaged = true;
-            if !damage.is_torn {
-                it.findings.push(Finding::new(path, what).at(position));
-            }
+    /// Notes that a group commit is there: none before it may be missing.
+    fn reach(&mut self, head: Option<Head>, finding: &Finding) {
+        let Some(head) = head else { return };
+        if head.commit > self.commit {
+            let (first, last) = (self.commit, head.commit - 1);
+            let mut finding = finding.clone();
+            finding.what = format!("group commits {first} to {last} are missing before this one");
+            self.lose(finding);
+        }
+        self.commit = head.commit + 1;
+    }
+
+    /// Takes a group commit whose damage, if it has any, is damage.
+    fn acknowledged(&mut self, place: Place, path: &Path) -> Result<()> {
+        let finding = |what: &str| Finding::new(path, what).at(place.position);
+        self.reach(place.head, &finding(""));
+        let is_whole = place.is_whole();
+        let Some(found) = place.found else {
+            self.lose(finding(
+                "the head or directory of a group commit is damaged",
+            ));
+            self.search(&place.inside);
+            return Ok(());
         };
-        match found {
-            Found::Whole(Entry::Change(body)) if damage.is_torn => {
-                // It may name what is torn beside it.
-                let change = Change::decode(&body, path)?;
-                let at = path.display();
-                self.untold.push(format!(
-                    "a metadata change of the last group commit, possibly acknowledged: {change:?} \
-                     (byte {position} of {at})"
-                ));
-            }
-            Found::Whole(Entry::Change(body)) => self.changes.push(Change::decode(&body, path)?),
-            Found::Whole(Entry::Batch { id, end, body }) => {
-                self.note_end(id, end, damage.is_torn);
-                match whole_batch(&body) {
-                    Ok(header) if header.id == id => {
-                        self.batches.entry(id).or_default().push((header, body));
+        for found in found {
+            match found {
+                Found::Whole(Entry::Change(body)) => {
+                    self.changes.push(Change::decode(&body, path)?);
+                }
+                Found::Whole(Entry::Batch { id, end, body }) => {
+                    note(&mut self.ends, id, end);
+                    if !self.batch(id, body) {
+                        let what = "a batch does not belong into its group commit";
+                        self.findings.push(finding(what));
                     }
-                    _ => broken(self, "a batch does not belong into its group commit"),
                 }
+                Found::Broken { id: Some(id), end } => {
+                    note(&mut self.ends, id, end);
+                    self.findings
+                        .push(finding("a batch of a group commit is damaged"));
+                }
+                Found::Broken { id: None, .. } => {
+                    // A topic, positions, a transaction: nobody knows.
+                    self.lose(finding("a metadata change is damaged"));
+                }
+                Found::Unknown(kind) => return Err(unknown(path, kind)),
             }
-            Found::Broken { id: Some(id), end } => {
-                self.note_end(id, end, damage.is_torn);
-                broken(self, "a batch of a group commit is damaged");
-            }
-            Found::Broken { id: None, .. } => {
-                broken(self, "a metadata change is damaged");
-                self.untold.push(format!(
-                    "a metadata change (a topic, positions, a transaction or the like) at byte \
-                     {position} of {}",
-                    path.display()
-                ));
-            }
-            Found::Unknown(kind) => {
-                return Err(Error::Newer {
-                    path: path.to_path_buf(),
-                    feature: format!("entry kind {kind}"),
-                });
+        }
+        if !is_whole {
+            self.search(&place.inside);
+        }
+        Ok(())
+    }
+
+    /// Takes the last group commit, which is torn or has rotted: its batches as far as they are
+    /// whole, but no change, since that may name what is torn beside it.
+    ///
+    /// Batches are not searched for: where a write may have been torn there may be bytes of one
+    /// that was refused.
+    fn torn(&mut self, place: Place, path: &Path) -> Result<()> {
+        self.reach(place.head, &Finding::new(path, "").at(place.position));
+        let lose = |what: &str| {
+            let what = format!("{what} of the last group commit, which was possibly acknowledged");
+            Finding::new(path, what).at(place.position).to_string()
+        };
+        let batches = place
+            .found
+            .as_ref()
+            .map(|found| found.iter().filter(|it| is_batch(it)));
+        self.cut.get_or_insert(CutCommit {
+            journal: place.journal,
+            position: place.position,
+            batches: batches.map(Iterator::count),
+        });
+        let Some(found) = place.found else {
+            self.untold.push(lose("the head or directory"));
+            return Ok(());
+        };
+        for found in found {
+            match found {
+                Found::Whole(Entry::Batch { id, end, body }) => {
+                    note(&mut self.torn_ends, id, end);
+                    self.batch(id, body);
+                }
+                Found::Broken { id: Some(id), end } => note(&mut self.torn_ends, id, end),
+                Found::Whole(Entry::Change(_)) | Found::Broken { id: None, .. } => {
+                    self.untold.push(lose("a metadata change"));
+                }
+                Found::Unknown(kind) => return Err(unknown(path, kind)),
             }
         }
         Ok(())
     }
 
-    fn note_end(&mut self, id: PartitionId, end: u64, is_torn: bool) {
-        let ends = if is_torn {
-            &mut self.torn_ends
-        } else {
-            &mut self.ends
-        };
-        let known = ends.entry(id).or_default();
-        *known = end.max(*known);
+    /// Takes a batch in its place; `false` if it is none of this partition.
+    fn batch(&mut self, id: PartitionId, body: Bytes) -> bool {
+        let header = whole_batch(&body).ok().filter(|header| header.id == id);
+        let batches = self.batches.entry(id).or_default();
+        batches.extend(header.map(|header| (header, body)));
+        header.is_some()
+    }
+
+    /// Looks for whole batches in the bytes of a damaged group commit.
+    fn search(&mut self, inside: &Bytes) {
+        let mut from = 0;
+        while let Some(batch) = next_batch(inside, &mut from) {
+            self.loose.push(batch);
+        }
     }
 }
 
-/// What is damaged in a group commit.
-#[derive(Default)]
-struct Damage {
-    /// It is the last and broken: whether it was acknowledged cannot be known.
-    is_torn: bool,
-    is_damaged: bool,
-    /// Its head or directory cannot be read.
-    unreadable: bool,
-    batches: Option<usize>,
+impl Place {
+    /// Takes a part of a journal out of its file.
+    fn read(frames: &Frames<'_>, journal: u64, part: Part) -> Result<Self> {
+        let (position, head, found, len) = match part {
+            Part::Frame {
+                position,
+                head,
+                found,
+            } => (position, Some(head), found, u64::from(head.len)),
+            // Behind the last frame there may be bytes of a batch that was refused.
+            Part::Hole { position, until } => {
+                let len = until.map_or(0, |until| until - position);
+                (position, None, None, len.min(MAX_HOLE))
+            }
+        };
+        let mut place = Self {
+            journal,
+            position,
+            head,
+            found,
+            inside: Bytes::new(),
+        };
+        if !place.is_whole() {
+            let len = usize::try_from(len).unwrap_or(usize::MAX);
+            place.inside = frames.read(position, len)?;
+        }
+        Ok(place)
+    }
+
+    fn is_whole(&self) -> bool {
+        let is_whole = |it: &Found| !matches!(it, Found::Broken { .. });
+        self.found
+            .as_ref()
+            .is_some_and(|found| found.iter().all(is_whole))
+    }
+}
+
+fn note(ends: &mut BTreeMap<PartitionId, u64>, id: PartitionId, end: u64) {
+    let known = ends.entry(id).or_default();
+    *known = end.max(*known);
 }
 
 fn is_batch(found: &Found) -> bool {
@@ -261,36 +275,11 @@ fn is_batch(found: &Found) -> bool {
     )
 }
 
-/// Takes a part of a journal out of its file.
-fn read(frames: &Frames<'_>, journal: u64, part: Part) -> Result<Place> {
-    let (position, frame, len) = match part {
-        Part::Frame {
-            position,
-            head,
-            found,
-        } => {
-            let is_whole = |it: &Found| matches!(it, Found::Whole(_));
-            let whole = found.as_ref().is_some_and(|it| it.iter().all(is_whole));
-            let len = if whole { 0 } else { u64::from(head.len) };
-            (position, Some((head, found)), len)
-        }
-        Part::Hole { position, until } => {
-            // Behind the last frame there may be bytes of a batch that was refused.
-            let len = until.map_or(0, |until| until - position);
-            (position, None, len.min(MAX_HOLE))
-        }
-    };
-    let len = usize::try_from(len).unwrap_or(usize::MAX);
-    let inside = match len {
-        0 => None,
-        len => Some(frames.read(position, len)?),
-    };
-    Ok(Place {
-        journal,
-        position,
-        frame,
-        inside,
-    })
+fn unknown(path: &Path, kind: u32) -> Error {
+    Error::Newer {
+        path: path.to_path_buf(),
+        feature: format!("entry kind {kind}"),
+    }
 }
 
 /// The next whole batch in `bytes`, and where to look for the one after it.
@@ -310,44 +299,4 @@ fn next_batch(bytes: &Bytes, from: &mut usize) -> Option<Stored> {
         *from = start + 1;
     }
     None
-}
-
-/// Every whole batch of the journals that an image contains already: kept as evidence of damage, or
-/// not yet removed.
-pub(super) fn old_batches(
-    vfs: &dyn Vfs,
-    paths: &Paths,
-    image: &Image,
-    visit: &mut dyn FnMut(u64, PartitionId, u64, Option<Stored>),
-) -> Result<()> {
-    let folder = paths.journals();
-    let entries = vfs.list(&folder);
-    let entries = entries.map_err(|e| Error::io("cannot list folder", &folder, e))?;
-    let numbers = entries
-        .iter()
-        .filter_map(|entry| crate::paths::number(&entry.name));
-    for number in numbers.filter(|number| *number < image.journal) {
-        let path = paths.journal(number);
-        let frames = Frames::open(vfs, &path, image, number)?.of_any_instance();
-        frames.walk(&mut |part| {
-            let Part::Frame {
-                found: Some(found), ..
-            } = part
-            else {
-                return Ok(true);
-            };
-            for found in found {
-                match found {
-                    Found::Whole(Entry::Batch { id, end, body }) => {
-                        let header = whole_batch(&body).ok().filter(|header| header.id == id);
-                        visit(number, id, end, header.map(|header| (header, body)));
-                    }
-                    Found::Broken { id: Some(id), end } => visit(number, id, end, None),
-                    Found::Whole(Entry::Change(_)) | Found::Broken { .. } | Found::Unknown(_) => {}
-                }
-            }
-            Ok(true)
-        })?;
-    }
-    Ok(())
 }

@@ -127,25 +127,28 @@ impl Commits {
         for number in numbers {
             let path = paths.journal(number);
             Frames::open(vfs, &path, image, number)?.walk(&mut |part| {
-                let position = match part {
+                let (position, frame) = match part {
                     Part::Frame {
                         position,
                         head,
                         found,
-                    } => {
-                        commits.proven = commits.proven.max(head.acknowledged);
-                        match found {
-                            Some(found) if commits.broken.is_none() && head.commit == next => {
-                                commits.read.push((next, number, found));
-                                next += 1;
-                                return Ok(true);
-                            }
-                            Some(_) | None => position,
-                        }
-                    }
-                    Part::Hole { position, .. } => position,
+                    } => (position, Some((head, found))),
+                    Part::Hole { position, .. } => (position, None),
                 };
-                commits.broken.get_or_insert((number, position));
+                if let Some((head, _)) = &frame {
+                    commits.proven = commits.proven.max(head.acknowledged);
+                }
+                match frame {
+                    Some((head, Some(found)))
+                        if commits.broken.is_none() && head.commit == next =>
+                    {
+                        commits.read.push((next, number, found));
+                        next += 1;
+                    }
+                    _ => {
+                        commits.broken.get_or_insert((number, position));
+                    }
+                }
                 Ok(true)
             })?;
         }

@@ -108,8 +108,11 @@ impl Manifest {
         }
         let mut bytes = vec![0; len];
         file.read_exact_at(&mut bytes, 0).map_err(failed)?;
-        let manifest: Self = rmp_serde::from_slice(KIND.unwrap(&bytes, &path)?)
-            .map_err(|_| unusable("its checksum is right but it cannot be read"))?;
+        let manifest: Self = rmp_serde::from_slice(KIND.unwrap(&bytes, &path)?).map_err(|e| {
+            unusable(&format!(
+                "its checksum is right but it cannot be read ({e})"
+            ))
+        })?;
         match manifest.requires.first() {
             None => Ok(manifest),
             Some(feature) => Err(Error::Newer {

@@ -23,6 +23,7 @@ mod journals;
 mod live;
 mod making;
 mod manifest;
+mod old_journals;
 pub(crate) mod read_only;
 pub(crate) mod repair;
 pub(crate) mod report;
