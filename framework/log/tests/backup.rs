@@ -51,9 +51,12 @@ fn each_of_many_backups_under_load_restores_to_one_moment_with_all_that_was_ackn
         for number in 0..20 {
             let least = acknowledged.load(Ordering::SeqCst);
             let folder = parent.path().join(format!("backup-{number}"));
-            let made = log.backup(&folder).wait().unwrap();
-            assert_eq!(made.missing, Vec::<PathBuf>::new());
-            taken.push((folder, least, acknowledged.load(Ordering::SeqCst)));
+            let made = log.backup(&folder).wait();
+            taken.push((
+                folder,
+                made,
+                least..=acknowledged.load(Ordering::SeqCst) + 1,
+            ));
         }
         over.store(true, Ordering::SeqCst);
     });
@@ -64,7 +67,8 @@ fn each_of_many_backups_under_load_restores_to_one_moment_with_all_that_was_ackn
         "the log is none the worse"
     );
 
-    for (backup, least, most) in taken {
+    for (backup, made, expected) in taken {
+        assert_eq!(made.unwrap().missing, Vec::<PathBuf>::new());
         let folder = backup.with_extension("restored");
         restore(&backup, &folder).unwrap();
         let report = levada_log::check(&folder).unwrap();
@@ -73,10 +77,7 @@ fn each_of_many_backups_under_load_restores_to_one_moment_with_all_that_was_ackn
         let orders = found(&log, "orders");
         let all = read_all(&orders, 0);
         let count = all.len() as u64;
-        assert!(
-            (least..=most + 1).contains(&count),
-            "{least} {count} {most}"
-        );
+        assert!(expected.contains(&count), "{count} {expected:?}");
         assert!((0..count).map(|i| (i, value(i))).eq(all));
         let position = log.group("readers").unwrap().position(&orders).unwrap();
         assert!(
@@ -85,6 +86,35 @@ fn each_of_many_backups_under_load_restores_to_one_moment_with_all_that_was_ackn
         );
         append(&log, &orders, count);
     }
+}
+
+#[test]
+fn backup_is_of_the_moment_at_which_it_began_however_far_the_log_goes_on() {
+    let parent = tempfile::tempdir().unwrap();
+    let steps = Steps::default();
+    let options = small().spawner(Arc::new(steps.clone()));
+    let log = options.open(parent.path().join("data")).unwrap();
+    let orders = steps.wait(log.create_topic("orders", TopicOptions::new()));
+    let orders = orders.unwrap().partition(0).unwrap();
+    let append = |from: u64, to: u64| {
+        for i in from..to {
+            steps.wait(orders.append(batch(&[&value(i)]))).unwrap();
+        }
+    };
+    append(0, 100);
+    let (folder, target) = (parent.path().join("backup"), parent.path().join("target"));
+    let backup = log.backup(&folder);
+    steps.step();
+    append(100, 400);
+    assert_eq!(steps.wait(backup).unwrap().missing, Vec::<PathBuf>::new());
+    append(400, 500);
+    restore(&folder, &target).unwrap();
+    let restored = read_all(&found(&Log::open(&target).unwrap(), "orders"), 0);
+    assert!((0..100).map(|i| (i, value(i))).eq(restored));
+
+    // What was held up goes once the backup has ended.
+    let journals = fs::read_dir(parent.path().join("data/journal")).unwrap();
+    assert!(journals.count() <= 3);
 }
 
 #[test]

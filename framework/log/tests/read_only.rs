@@ -2,11 +2,13 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Debug,
     fs,
     future::poll_fn,
+    io,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -14,9 +16,14 @@ use std::{
 };
 
 use futures::executor::block_on;
-use levada_log::{Error, Log, TopicOptions};
+use levada_log::{
+    Error, Log, Partition, Status, TopicOptions,
+    vfs::{Open, OsFs, Vfs, VfsFile},
+};
 
-use crate::support::{Steps, batch, contents, copy, found, journal, made, read_all, small};
+use crate::support::{
+    Steps, batch, contents, copy, found, journal, made, pass_to_os, read_all, small,
+};
 
 /// When each file and folder below a folder was changed.
 fn changed(folder: &Path) -> BTreeMap<PathBuf, SystemTime> {
@@ -201,7 +208,8 @@ fn torn_last_commit_is_not_shown_and_damage_before_it_is_named() {
     };
     // Two topics, then a and b in turn: the last commit is the third batch of `b`.
     let torn = with_flipped(7 * 4096 + 400).unwrap();
-    assert_eq!(read_all(&found(torn.log(), "b"), 0).len(), 2);
+    let b = found(torn.log(), "b");
+    assert_eq!((read_all(&b, 0).len(), b.status()), (2, Status::Healthy));
 
     let damaged = with_flipped(4 * 4096 + 400).unwrap();
     let a = found(damaged.log(), "a");
@@ -236,4 +244,51 @@ fn log_can_be_opened_while_its_folder_is_looked_at() {
     made(&log, "orders");
     look.refresh().unwrap();
     look.log().topic("orders").unwrap();
+}
+
+/// Files through which a log goes on for many journals when a journal is first opened.
+#[derive(Debug)]
+struct Meddled(Mutex<Option<Partition>>);
+
+impl Vfs for Meddled {
+    fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
+        let is_journal = path
+            .parent()
+            .is_some_and(|folder| folder.ends_with("journal"));
+        let file = OsFs.open(path, open)?;
+        if let Some(orders) = self.0.lock().unwrap().take_if(|_| is_journal) {
+            for i in 60..300_u64 {
+                let value = [i.to_le_bytes(); 40].concat();
+                orders.append(batch(&[&value])).wait().unwrap();
+            }
+        }
+        Ok(file)
+    }
+
+    fn lock(&self, _: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
+        panic!("a reader takes no lock");
+    }
+
+    pass_to_os!(names);
+}
+
+#[test]
+fn journal_that_is_used_again_while_it_is_read_costs_the_reader_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = small().open(folder.path()).unwrap();
+    let orders = made(&log, "orders");
+    for i in 0..60_u64 {
+        let value = [i.to_le_bytes(); 40].concat();
+        orders.append(batch(&[&value])).wait().unwrap();
+    }
+    let vfs = Arc::new(Meddled(Mutex::new(Some(orders))));
+    let look = Log::options()
+        .vfs(vfs)
+        .open_read_only(folder.path())
+        .unwrap();
+    let all = read_all(&found(look.log(), "orders"), 0);
+    assert!(all.len() >= 60, "{}", all.len());
+    for (offset, value) in all {
+        assert_eq!(value, [offset.to_le_bytes(); 40].concat());
+    }
 }
