@@ -101,16 +101,16 @@ fn backup_is_of_the_moment_at_which_it_began_however_far_the_log_goes_on() {
             steps.wait(orders.append(batch(&[&value(i)]))).unwrap();
         }
     };
-    append(0, 100);
+    append(0, 600);
     let (folder, target) = (parent.path().join("backup"), parent.path().join("target"));
     let backup = log.backup(&folder);
     steps.step();
-    append(100, 400);
+    append(600, 900);
     assert_eq!(steps.wait(backup).unwrap().missing, Vec::<PathBuf>::new());
-    append(400, 500);
+    append(900, 1000);
     restore(&folder, &target).unwrap();
     let restored = read_all(&found(&Log::open(&target).unwrap(), "orders"), 0);
-    assert!((0..100).map(|i| (i, value(i))).eq(restored));
+    assert!((0..600).map(|i| (i, value(i))).eq(restored));
 
     // What was held up goes once the backup has ended.
     let journals = fs::read_dir(parent.path().join("data/journal")).unwrap();

@@ -9,7 +9,7 @@ use std::{
 };
 
 use levada_core::{Rng, Seed};
-use levada_log::{Error, Log, Options, TopicOptions, check};
+use levada_log::{Batch, Error, Log, Options, Record, TopicOptions, check};
 
 use crate::support::{Unsynced, batch, contents, copy, found, made, read_all, segments, small};
 
@@ -250,22 +250,31 @@ fn open_folder_and_target_that_is_there_are_refused() {
     unsynced().open(&target).unwrap();
 }
 
-/// A folder with 40 records in segments, and an older journal that was kept.
-fn with_forged_batch(folder: &Path) -> Vec<u8> {
-    let log = unsynced().open(folder).unwrap();
-    let orders = made(&log, "orders");
+/// A folder with 40 records in segments, one of which carries bytes that would be a batch in its
+/// own place: as its value, or as the last thing in it. Also these bytes.
+fn with_forged_batch(folder: &Path, is_last: bool) -> Vec<u8> {
     let inner = tempfile::tempdir().unwrap();
     let other = unsynced().open(inner.path()).unwrap();
-    let forged = made(&other, "orders");
-    forged.append(batch(&[&[1; 50]])).wait().unwrap();
-    let forged = forged.fetch(0, 1).wait().unwrap().batches.remove(0);
+    let orders = made(&other, "orders");
+    for i in 0..4 {
+        orders.append(batch(&[&[i; 50]])).wait().unwrap();
+    }
+    let forged = orders.fetch(3, 1).wait().unwrap().batches.remove(0);
+    let log = unsynced().open(folder).unwrap();
+    let orders = made(&log, "orders");
     for i in 0..40 {
-        let value = if i == 3 {
-            forged.bytes().to_vec()
-        } else {
-            vec![i; 500]
+        let mut new = Batch::new();
+        let value = vec![i; 500];
+        let record = match (i, is_last) {
+            (3, false) => Record::of(forged.bytes()),
+            (3, true) => Record {
+                headers: &[("forged", forged.bytes())],
+                ..Record::of(&value)
+            },
+            _ => Record::of(&value),
         };
-        orders.append(batch(&[&value])).wait().unwrap();
+        new.push(&record).unwrap();
+        orders.append(new).wait().unwrap();
     }
     log.close().wait().unwrap();
     drop(log);
@@ -275,42 +284,38 @@ fn with_forged_batch(folder: &Path) -> Vec<u8> {
 
 #[test]
 fn bytes_of_a_record_that_look_like_a_batch_are_not_taken_for_one() {
-    let parent = tempfile::tempdir().unwrap();
-    let (folder, target) = (parent.path().join("data"), parent.path().join("repaired"));
-    let forged = with_forged_batch(&folder);
-    let segment = &segments(&folder)[0];
-    let whole = fs::read(segment).unwrap();
-    let inside = whole
-        .windows(forged.len())
-        .position(|bytes| bytes == forged)
-        .unwrap();
-    // The batch around it, in its header and in its length; then the batch before it.
-    for at in [
-        inside - 60,
-        inside - 120,
-        inside - 300,
-        inside + forged.len(),
-    ] {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 1;
-        fs::write(segment, bytes).unwrap();
-        let repaired = unsynced().repair(&folder, &target).unwrap();
-        let log = unsynced().open(&target).unwrap();
-        let all = read_all(&found(&log, "orders"), 0);
-        let lost: Vec<_> = repaired.partitions[0]
-            .lost
-            .iter()
-            .cloned()
-            .flatten()
-            .collect();
-        assert_eq!(lost.len(), 1, "{at}");
-        assert_eq!(all.len(), 39);
-        for (offset, value) in all {
-            assert!(offset == 3 || value == [u8::try_from(offset).unwrap(); 500]);
-            assert!(!lost.contains(&offset));
+    for is_last in [false, true] {
+        let parent = tempfile::tempdir().unwrap();
+        let (folder, target) = (parent.path().join("data"), parent.path().join("repaired"));
+        let forged = with_forged_batch(&folder, is_last);
+        let segment = &segments(&folder)[0];
+        let whole = fs::read(segment).unwrap();
+        // The fourth batch, in its checksum, its count and its records.
+        let start = 3 * 626;
+        assert_eq!(&whole[start..start + 4], b"LVBt");
+        let inside = whole
+            .windows(forged.len())
+            .position(|bytes| bytes == forged);
+        let mut places = vec![start + 9, start + 61, inside.unwrap() - 1];
+        // Where its header is no header any more, what could be in its place is told from it only
+        // if something lies behind.
+        places.extend((!is_last).then_some(start));
+        for at in places {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            fs::write(segment, bytes).unwrap();
+            let repaired = unsynced().repair(&folder, &target).unwrap();
+            let lost = vec![Range { start: 3, end: 4 }];
+            assert_eq!(repaired.partitions[0].lost, lost, "{at} {is_last}");
+            let log = unsynced().open(&target).unwrap();
+            let all = read_all(&found(&log, "orders"), 0);
+            assert_eq!(all.len(), 39);
+            for (offset, value) in all {
+                assert_eq!(value, [u8::try_from(offset).unwrap(); 500]);
+            }
+            log.close().wait().unwrap();
+            fs::remove_dir_all(&target).unwrap();
         }
-        log.close().wait().unwrap();
-        fs::remove_dir_all(&target).unwrap();
     }
 }
 
