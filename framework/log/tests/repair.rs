@@ -290,16 +290,15 @@ fn bytes_of_a_record_that_look_like_a_batch_are_not_taken_for_one() {
         let forged = with_forged_batch(&folder, is_last);
         let segment = &segments(&folder)[0];
         let whole = fs::read(segment).unwrap();
-        // The fourth batch, in its checksum, its count and its records.
+        // The fourth batch, in its magic, its checksum, its count and its records.
         let start = 3 * 626;
         assert_eq!(&whole[start..start + 4], b"LVBt");
         let inside = whole
             .windows(forged.len())
             .position(|bytes| bytes == forged);
-        let mut places = vec![start + 9, start + 61, inside.unwrap() - 1];
-        // Where its header is no header any more, what could be in its place is told from it only
-        // if something lies behind.
-        places.extend((!is_last).then_some(start));
+        let mut places = vec![start, start + 9, start + 61, inside.unwrap() - 1];
+        // In its length: then only what lies behind tells.
+        places.extend((!is_last).then_some(start + 12));
         for at in places {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;

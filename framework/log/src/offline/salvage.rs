@@ -2,7 +2,7 @@
 //!
 //! A walk from the front finds each batch behind the one before it. Behind damage it goes on
 //!
-//! 1. where the damaged batch would have ended by its header, if a whole batch lies there, or the
+//! 1. where the damaged batch would have ended by its length, if a whole batch lies there, or the
 //!    segment ends;
 //! 2. else at the next place that holds a whole batch which the rest goes on from: the next batch
 //!    names its end, or the segment ends with it.
@@ -12,7 +12,7 @@
 //! numbers, and offsets that nothing else that was taken has.
 //!
 //! What is not: a record can carry bytes that are a whole batch. They are passed over as long as
-//! the batch around them is whole, or its header is. If that is damaged, a producer who had
+//! the batch around them is whole, or its length is. If that is damaged, a producer who had
 //! foreseen it, and had guessed the offsets of its own batch, could have those bytes taken in place
 //! of that batch. Batches have no secret number as frames do.
 
@@ -160,8 +160,8 @@ impl Walk<'_> {
 
     /// Where to go on behind damage, and whether that was searched for.
     fn behind(&mut self, position: u64) -> (u64, bool) {
-        if let Ok(header) = self.window.header(position) {
-            let next = position + header.len as u64;
+        if let Some(len) = self.window.claimed_len(position) {
+            let next = position + len;
             if next == self.segment.bytes || self.batch(next).is_ok() {
                 return (next, false);
             }

@@ -4,6 +4,7 @@ use std::io;
 
 use crate::{
     batch::header::{HEADER_LEN, Header, MAGIC},
+    le::u32_at,
     limits::MAX_BATCH_BYTES,
     vfs::VfsFile,
 };
@@ -72,6 +73,13 @@ impl<'a> Window<'a> {
     /// The header of the batch at `position`, unchecked but for its sizes.
     pub(super) fn header(&mut self, position: u64) -> Result<Header, &'static str> {
         Header::parse(self.get(position, HEADER_LEN))
+    }
+
+    /// How long the batch at `position` says that it is, whatever else is wrong with it.
+    pub(super) fn claimed_len(&mut self, position: u64) -> Option<u64> {
+        let records = u32_at(self.get(position, HEADER_LEN).first_chunk::<16>()?, 12) as usize;
+        let len = records.saturating_add(HEADER_LEN);
+        (len <= MAX_BATCH_BYTES).then_some(len as u64)
     }
 
     /// The batch at `position`, if it is whole.
