@@ -11,7 +11,9 @@ use std::{
 use levada_core::{Rng, Seed};
 use levada_log::{Batch, Error, Log, Options, Record, TopicOptions, check};
 
-use crate::support::{Unsynced, batch, contents, copy, found, made, read_all, segments, small};
+use crate::support::{
+    Steps, Unsynced, batch, contents, copy, found, made, read_all, segments, small,
+};
 
 /// Small journals and segments, and no sync: there is no crash here.
 fn unsynced() -> Options {
@@ -364,4 +366,38 @@ fn batches_of_a_partition_that_had_stopped_come_back_from_the_kept_journal() {
             .start,
         5
     );
+}
+
+#[test]
+fn batches_behind_damage_are_kept_also_when_they_lie_in_the_next_journal() {
+    let parent = tempfile::tempdir().unwrap();
+    let (running, folder) = (parent.path().join("running"), parent.path().join("data"));
+    let steps = Steps::default();
+    let log = unsynced()
+        .spawner(Arc::new(steps.clone()))
+        .open(&running)
+        .unwrap();
+    let orders = steps.wait(log.create_topic("orders", TopicOptions::new()));
+    let orders = orders.unwrap().partition(0).unwrap();
+    let first = crate::support::journal(&running);
+    // Until the first journal is full and the next has a batch, and no image says so yet.
+    let mut count = 0;
+    while crate::support::journal(&running) == first {
+        steps.wait(orders.append(batch(&[&[7; 500]]))).unwrap();
+        count += 1;
+    }
+    copy(&running, &folder);
+    let path = folder.join("journal").join(first.file_name().unwrap());
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[2 * 4096 + 400] ^= 1; // The topic, then the records.
+    fs::write(&path, &bytes).unwrap();
+    unsynced().open(&folder).unwrap().close().wait().unwrap();
+
+    let target = parent.path().join("repaired");
+    let repaired = unsynced().repair(&folder, &target).unwrap();
+    assert_eq!(
+        repaired.partitions[0].lost,
+        vec![Range { start: 1, end: 2 }]
+    );
+    assert_eq!(repaired.partitions[0].kept.records, count - 1);
 }
