@@ -44,6 +44,10 @@
 //! Its batches stay in memory, where readers that keep up find them, until the journal is full;
 //! then they are flushed to their *segments*, a new *image* of the metadata says so, and the
 //! journal's file is used again. The book has every byte (*Internals: log format*).
+//!
+//! Beside a log, and without one: [`Options::open_read_only`] reads its folder while it runs,
+//! [`Log::backup`] copies it, [`restore`] makes a folder of the copy; [`check`] says what is damaged
+//! in a folder, and [`repair`] makes a healthy one of what is sound in it.
 
 mod batch;
 mod catalog;

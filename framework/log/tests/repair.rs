@@ -252,9 +252,18 @@ fn open_folder_and_target_that_is_there_are_refused() {
     unsynced().open(&target).unwrap();
 }
 
+/// Where bytes lie that look like a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Forged {
+    /// They are a record's value.
+    AsValue,
+    /// They are a header's value: the last bytes of the batch around them.
+    AsLastBytes,
+}
+
 /// A folder with 40 records in segments, one of which carries bytes that would be a batch in its
-/// own place: as its value, or as the last thing in it. Also these bytes.
-fn with_forged_batch(folder: &Path, is_last: bool) -> Vec<u8> {
+/// own place. Also these bytes.
+fn with_forged_batch(folder: &Path, place: Forged) -> Vec<u8> {
     let inner = tempfile::tempdir().unwrap();
     let other = unsynced().open(inner.path()).unwrap();
     let orders = made(&other, "orders");
@@ -267,9 +276,9 @@ fn with_forged_batch(folder: &Path, is_last: bool) -> Vec<u8> {
     for i in 0..40 {
         let mut new = Batch::new();
         let value = vec![i; 500];
-        let record = match (i, is_last) {
-            (3, false) => Record::of(forged.bytes()),
-            (3, true) => Record {
+        let record = match (i, place) {
+            (3, Forged::AsValue) => Record::of(forged.bytes()),
+            (3, Forged::AsLastBytes) => Record {
                 headers: &[("forged", forged.bytes())],
                 ..Record::of(&value)
             },
@@ -286,10 +295,10 @@ fn with_forged_batch(folder: &Path, is_last: bool) -> Vec<u8> {
 
 #[test]
 fn bytes_of_a_record_that_look_like_a_batch_are_not_taken_for_one() {
-    for is_last in [false, true] {
+    for place in [Forged::AsValue, Forged::AsLastBytes] {
         let parent = tempfile::tempdir().unwrap();
         let (folder, target) = (parent.path().join("data"), parent.path().join("repaired"));
-        let forged = with_forged_batch(&folder, is_last);
+        let forged = with_forged_batch(&folder, place);
         let segment = &segments(&folder)[0];
         let whole = fs::read(segment).unwrap();
         // The fourth batch, in its magic, its checksum, its count and its records.
@@ -300,14 +309,14 @@ fn bytes_of_a_record_that_look_like_a_batch_are_not_taken_for_one() {
             .position(|bytes| bytes == forged);
         let mut places = vec![start, start + 9, start + 61, inside.unwrap() - 1];
         // In its length: then only what lies behind tells.
-        places.extend((!is_last).then_some(start + 12));
+        places.extend((place == Forged::AsValue).then_some(start + 12));
         for at in places {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;
             fs::write(segment, bytes).unwrap();
             let repaired = unsynced().repair(&folder, &target).unwrap();
             let lost = vec![Range { start: 3, end: 4 }];
-            assert_eq!(repaired.partitions[0].lost, lost, "{at} {is_last}");
+            assert_eq!(repaired.partitions[0].lost, lost, "{at} {place:?}");
             let log = unsynced().open(&target).unwrap();
             let all = read_all(&found(&log, "orders"), 0);
             assert_eq!(all.len(), 39);

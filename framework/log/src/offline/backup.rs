@@ -4,7 +4,7 @@
 //! 2. The image is read, then how far the log is acknowledged. That group commit is the moment.
 //! 3. Copied are the segments, as far as the image names them, and the journals from the image on,
 //!    up to that group commit. What is written meanwhile lies behind, and is not copied.
-//! 4. All is synced; then the [`manifest`](super::manifest) gets its name.
+//! 4. All is synced; then the [`manifest`] gets its name.
 //!
 //! So a backup holds what was acknowledged before it was asked for, and perhaps what came while it
 //! began; records, positions and transactions are of the same moment. A transaction that was open

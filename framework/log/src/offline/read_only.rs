@@ -48,7 +48,7 @@ impl ReadOnly {
     }
 
     /// The log as it was seen: topics, groups and their records, all to be read as in any log.
-    /// Whatever would change it gets [`Error::ReadOnly`].
+    /// Whatever would change it gets [`Error::ReadOnly`](crate::Error::ReadOnly).
     pub fn log(&self) -> &Log {
         &self.log
     }
