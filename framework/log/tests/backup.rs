@@ -15,7 +15,7 @@ use levada_log::{
     vfs::{Open, OsFs, Vfs, VfsFile},
 };
 
-use crate::support::{Steps, batch, contents, found, made, pass_to_os, read_all, small};
+use crate::support::{Steps, batch, contents, found, made, pass_to_os, read_all, small, unsynced};
 
 /// Record `i` of the tests: its number, and bytes that make a few of them fill a segment.
 fn value(i: u64) -> Vec<u8> {
@@ -32,7 +32,7 @@ fn append(log: &Log, orders: &Partition, i: u64) {
 #[test]
 fn each_of_many_backups_under_load_restores_to_one_moment_with_all_that_was_acknowledged() {
     let parent = tempfile::tempdir().unwrap();
-    let log = small().open(parent.path().join("data")).unwrap();
+    let log = unsynced().open(parent.path().join("data")).unwrap();
     let orders = made(&log, "orders");
     let (acknowledged, over) = (AtomicU64::new(0), AtomicBool::new(false));
     let mut taken = Vec::new();
@@ -70,10 +70,10 @@ fn each_of_many_backups_under_load_restores_to_one_moment_with_all_that_was_ackn
     for (backup, made, expected) in taken {
         assert_eq!(made.unwrap().missing, Vec::<PathBuf>::new());
         let folder = backup.with_extension("restored");
-        restore(&backup, &folder).unwrap();
+        unsynced().restore(&backup, &folder).unwrap();
         let report = levada_log::check(&folder).unwrap();
         assert!(report.is_sound(), "{report}");
-        let log = small().open(&folder).unwrap();
+        let log = unsynced().open(&folder).unwrap();
         let orders = found(&log, "orders");
         let all = read_all(&orders, 0);
         let count = all.len() as u64;
@@ -92,7 +92,7 @@ fn each_of_many_backups_under_load_restores_to_one_moment_with_all_that_was_ackn
 fn backup_is_of_the_moment_at_which_it_began_however_far_the_log_goes_on() {
     let parent = tempfile::tempdir().unwrap();
     let steps = Steps::default();
-    let options = small().spawner(Arc::new(steps.clone()));
+    let options = unsynced().spawner(Arc::new(steps.clone()));
     let log = options.open(parent.path().join("data")).unwrap();
     let orders = steps.wait(log.create_topic("orders", TopicOptions::new()));
     let orders = orders.unwrap().partition(0).unwrap();
@@ -108,7 +108,7 @@ fn backup_is_of_the_moment_at_which_it_began_however_far_the_log_goes_on() {
     append(600, 900);
     assert_eq!(steps.wait(backup).unwrap().missing, Vec::<PathBuf>::new());
     append(900, 1000);
-    restore(&folder, &target).unwrap();
+    unsynced().restore(&folder, &target).unwrap();
     let restored = read_all(&found(&Log::open(&target).unwrap(), "orders"), 0);
     assert!((0..600).map(|i| (i, value(i))).eq(restored));
 
@@ -120,7 +120,7 @@ fn backup_is_of_the_moment_at_which_it_began_however_far_the_log_goes_on() {
 #[test]
 fn backup_alone_can_be_read_and_checked_where_it_lies() {
     let parent = tempfile::tempdir().unwrap();
-    let log = small().open(parent.path().join("data")).unwrap();
+    let log = unsynced().open(parent.path().join("data")).unwrap();
     let orders = made(&log, "orders");
     for i in 0..100 {
         append(&log, &orders, i);
@@ -140,7 +140,7 @@ fn backup_alone_can_be_read_and_checked_where_it_lies() {
 #[test]
 fn damaged_backup_is_refused_by_name_and_leaves_nothing() {
     let parent = tempfile::tempdir().unwrap();
-    let log = small().open(parent.path().join("data")).unwrap();
+    let log = unsynced().open(parent.path().join("data")).unwrap();
     let orders = made(&log, "orders");
     for i in 0..60 {
         append(&log, &orders, i);
@@ -184,7 +184,7 @@ fn damaged_backup_is_refused_by_name_and_leaves_nothing() {
 #[test]
 fn nothing_is_ever_copied_over_something_that_is_there() {
     let parent = tempfile::tempdir().unwrap();
-    let log = small().open(parent.path().join("data")).unwrap();
+    let log = unsynced().open(parent.path().join("data")).unwrap();
     let backup = parent.path().join("backup");
     log.backup(&backup).wait().unwrap();
     let before = contents(parent.path());
@@ -211,7 +211,7 @@ fn nothing_is_ever_copied_over_something_that_is_there() {
 #[test]
 fn segment_that_the_log_has_lost_is_named_and_the_rest_is_kept() {
     let parent = tempfile::tempdir().unwrap();
-    let log = small().open(parent.path().join("data")).unwrap();
+    let log = unsynced().open(parent.path().join("data")).unwrap();
     for name in ["orders", "returns"] {
         let partition = made(&log, name);
         for i in 0..60 {
@@ -237,7 +237,7 @@ fn segment_that_the_log_has_lost_is_named_and_the_rest_is_kept() {
 fn log_that_ends_before_its_backup_does_leaves_none() {
     let parent = tempfile::tempdir().unwrap();
     let steps = Steps::default();
-    let options = small().spawner(Arc::new(steps.clone()));
+    let options = unsynced().spawner(Arc::new(steps.clone()));
     let log = options.open(parent.path().join("data")).unwrap();
     let orders = steps.wait(log.create_topic("orders", TopicOptions::new()));
     let orders = orders.unwrap().partition(0).unwrap();

@@ -22,7 +22,7 @@ use levada_log::{
 };
 
 use crate::support::{
-    Steps, batch, contents, copy, found, journal, made, pass_to_os, read_all, small,
+    Steps, batch, contents, copy, found, journal, made, pass_to_os, read_all, unsynced,
 };
 
 /// When each file and folder below a folder was changed.
@@ -41,7 +41,7 @@ fn changed(folder: &Path) -> BTreeMap<PathBuf, SystemTime> {
 #[test]
 fn reader_beside_an_idle_log_sees_all_that_was_acknowledged_and_changes_nothing() {
     let (folder, steps) = (tempfile::tempdir().unwrap(), Steps::default());
-    let options = small().spawner(Arc::new(steps.clone()));
+    let options = unsynced().spawner(Arc::new(steps.clone()));
     let log = options.open(folder.path()).unwrap();
     let made = steps.wait(log.create_topic("orders", TopicOptions::new()));
     let orders = made.unwrap().partition(0).unwrap();
@@ -68,7 +68,7 @@ fn reader_beside_an_idle_log_sees_all_that_was_acknowledged_and_changes_nothing(
 #[test]
 fn reader_beside_a_busy_log_sees_what_was_acknowledged_before_and_never_goes_back() {
     let folder = tempfile::tempdir().unwrap();
-    let log = small().open(folder.path()).unwrap();
+    let log = unsynced().open(folder.path()).unwrap();
     let orders = made(&log, "orders");
     let (acknowledged, over) = (AtomicU64::new(0), AtomicBool::new(false));
     let look = Log::options().open_read_only(folder.path()).unwrap();
@@ -104,7 +104,7 @@ fn reader_beside_a_busy_log_sees_what_was_acknowledged_before_and_never_goes_bac
 #[test]
 fn new_topics_positions_and_seals_are_seen_and_waiters_are_woken() {
     let folder = tempfile::tempdir().unwrap();
-    let log = small().open(folder.path()).unwrap();
+    let log = unsynced().open(folder.path()).unwrap();
     let orders = made(&log, "orders");
     let look = Log::options().open_read_only(folder.path()).unwrap();
     let seen = found(look.log(), "orders");
@@ -134,7 +134,7 @@ fn new_topics_positions_and_seals_are_seen_and_waiters_are_woken() {
 #[test]
 fn whatever_would_change_the_folder_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    let log = small().open(folder.path()).unwrap();
+    let log = unsynced().open(folder.path()).unwrap();
     made(&log, "orders");
     let look = Log::options().open_read_only(folder.path()).unwrap();
     let seen = found(look.log(), "orders");
@@ -169,7 +169,7 @@ fn whatever_would_change_the_folder_is_refused_by_name() {
 #[test]
 fn folder_of_a_killed_log_shows_what_is_known_to_be_acknowledged() {
     let (running, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let log = small().open(running.path()).unwrap();
+    let log = unsynced().open(running.path()).unwrap();
     let orders = made(&log, "orders");
     for i in 0..60_u8 {
         orders.append(batch(&[&[i; 300]])).wait().unwrap();
@@ -238,9 +238,14 @@ fn folder_without_a_log_is_refused_and_nothing_is_made() {
 #[test]
 fn log_can_be_opened_while_its_folder_is_looked_at() {
     let folder = tempfile::tempdir().unwrap();
-    small().open(folder.path()).unwrap().close().wait().unwrap();
+    unsynced()
+        .open(folder.path())
+        .unwrap()
+        .close()
+        .wait()
+        .unwrap();
     let look = Log::options().open_read_only(folder.path()).unwrap();
-    let log = small().open(folder.path()).unwrap();
+    let log = unsynced().open(folder.path()).unwrap();
     made(&log, "orders");
     look.refresh().unwrap();
     look.log().topic("orders").unwrap();
@@ -275,7 +280,7 @@ impl Vfs for Meddled {
 #[test]
 fn journal_that_is_used_again_while_it_is_read_costs_the_reader_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let log = small().open(folder.path()).unwrap();
+    let log = unsynced().open(folder.path()).unwrap();
     let orders = made(&log, "orders");
     for i in 0..60_u64 {
         let value = [i.to_le_bytes(); 40].concat();

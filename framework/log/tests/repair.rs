@@ -9,16 +9,9 @@ use std::{
 };
 
 use levada_core::{Rng, Seed};
-use levada_log::{Batch, Error, Log, Options, Record, TopicOptions, check};
+use levada_log::{Batch, Error, Log, Record, TopicOptions, check};
 
-use crate::support::{
-    Steps, Unsynced, batch, contents, copy, found, made, read_all, segments, small,
-};
-
-/// Small journals and segments, and no sync: there is no crash here.
-fn unsynced() -> Options {
-    small().vfs(Arc::new(Unsynced))
-}
+use crate::support::{Steps, batch, contents, copy, found, made, read_all, segments, unsynced};
 
 /// What was appended: by topic and partition, each batch with its offsets and its values.
 type Appended = BTreeMap<(String, u32), Vec<(Range<u64>, Vec<Vec<u8>>)>>;

@@ -213,9 +213,14 @@ macro_rules! pass_to_os {
 }
 pub(crate) use pass_to_os;
 
-/// Files that are never synced, for tests that are not about crashes and make many folders.
+/// Small journals and segments, and no sync: for a test without a crash that makes many commits.
+pub(crate) fn unsynced() -> Options {
+    small().vfs(Arc::new(Unsynced))
+}
+
+/// Files that are never synced.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Unsynced;
+struct Unsynced;
 
 #[derive(Debug)]
 struct UnsyncedFile(Box<dyn VfsFile>);
