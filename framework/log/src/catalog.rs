@@ -61,6 +61,12 @@ impl Catalog {
             catalog
                 .producers
                 .insert(producer.name.clone(), state.into());
+            // None after a recovery, which aborts them; but beside a log that goes on.
+            for (partition, range) in producer.open.iter().flat_map(|open| &open.ranges) {
+                if let Some(partition) = catalog.partition(*partition) {
+                    partition.reading().hold_back(id, range.start);
+                }
+            }
         }
         catalog
     }
@@ -127,6 +133,11 @@ impl Catalog {
         }
     }
 
+    fn partition(&self, id: PartitionId) -> Option<&Arc<PartitionState>> {
+        let topic = self.topics.values().find(|topic| topic.id == id.topic)?;
+        topic.partitions.get(id.partition as usize)
+    }
+
     pub(crate) fn partitions(&self) -> Vec<Arc<PartitionState>> {
         self.topics
             .values()
@@ -152,6 +163,26 @@ impl Catalog {
         let topic = TopicState::new(self.next_topic, &image);
         self.next_topic += 1;
         Arc::new(topic)
+    }
+
+    /// Becomes as `newer` is, so that handles to what is in here see it. Nothing goes away.
+    pub(crate) fn become_as(&mut self, newer: Self) {
+        for (name, topic) in newer.topics {
+            match self.topics.get(&name).filter(|old| old.id == topic.id) {
+                Some(old) => {
+                    for (old, new) in old.partitions.iter().zip(&topic.partitions) {
+                        old.become_as(new);
+                    }
+                }
+                None => {
+                    self.topics.insert(name, topic);
+                }
+            }
+        }
+        for (name, group) in newer.groups {
+            let positions = std::mem::take(&mut *lock(&group.positions));
+            *lock(&self.group(&name).positions) = positions;
+        }
     }
 
     /// Takes in a topic.

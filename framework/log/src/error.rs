@@ -258,6 +258,18 @@ pub enum Error {
         /// What it needs.
         feature: String,
     },
+    /// The folder was opened to be read only.
+    #[error(
+        "data folder {} is open for reading only: whoever has it open for writing can change it",
+        .folder.display()
+    )]
+    ReadOnly {
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// A folder that is read beside the log that writes it was another each time it was read.
+    #[error("data folder {} changes faster than it can be read: try again", .0.display())]
+    Changing(PathBuf),
     /// A write or sync has failed before; the log takes no more, because what the disk holds is
     /// unknown until it is read again.
     #[error("the log has stopped after {cause}: open it again to read what the disk holds")]

@@ -7,19 +7,20 @@ use std::io;
 
 use crate::{
     Error, Result,
+    envelope::{HEAD_LEN, Kind},
     error::{Failure, unsynced, unwritten},
-    le::{u16_at, u32_at, u64_at},
     limits::MAX_IMAGE_BYTES,
     meta::Image,
     paths::Paths,
     vfs::{Open, Vfs},
 };
 
-const MAGIC: [u8; 4] = *b"LVIm";
-const VERSION: u16 = 1;
-const HEAD_LEN: usize = 24;
-/// The checksum covers everything from here.
-const CHECKED_FROM: usize = 12;
+const KIND: Kind = Kind {
+    magic: *b"LVIm",
+    version: 1,
+    name: "an image",
+    remedy: "restore the data folder from a copy",
+};
 
 /// The front of an image file, checksum included: another image has another one.
 pub(crate) type Head = [u8; HEAD_LEN];
@@ -44,48 +45,29 @@ pub(crate) fn read(vfs: &dyn Vfs, paths: &Paths) -> Result<Option<Image>> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::io("cannot open", path, e)),
     };
-    let damaged = |reason: &str| Error::Unusable {
-        path: path.clone(),
-        reason: reason.to_owned(),
-        remedy: "restore the data folder from a copy",
-    };
     let failed = |e| Error::io("cannot read", &path, e);
     let there = file.len().map_err(failed)?;
     let len = usize::try_from(there).unwrap_or(usize::MAX);
     if !(HEAD_LEN..=MAX_IMAGE_BYTES).contains(&len) {
-        return Err(damaged("its length is impossible"));
+        return Err(Error::Unusable {
+            path,
+            reason: "its length is impossible".to_owned(),
+            remedy: KIND.remedy,
+        });
     }
     let mut bytes = vec![0; len];
     file.read_exact_at(&mut bytes, 0).map_err(failed)?;
-    if bytes[..4] != MAGIC || usize::from(u16_at(&bytes, 6)) != HEAD_LEN {
-        return Err(damaged("it does not start as an image does"));
-    }
-    if u32_at(&bytes, 8) != crc32c::crc32c(&bytes[CHECKED_FROM..]) {
-        return Err(damaged("its checksum is wrong"));
-    }
-    if u16_at(&bytes, 4) != VERSION {
-        let feature = format!("image version {}", u16_at(&bytes, 4));
-        return Err(Error::Newer { path, feature });
-    }
-    if u64_at(&bytes, 16) != (len - HEAD_LEN) as u64 {
-        return Err(damaged("its length is not what it says"));
-    }
-    Image::decode(&bytes[HEAD_LEN..], &path).map(Some)
+    Image::decode(KIND.unwrap(&bytes, &path)?, &path).map(Some)
+}
+
+/// The bytes of an image's file.
+pub(crate) fn bytes(image: &Image) -> Vec<u8> {
+    KIND.wrap(&image.encode())
 }
 
 /// Replaces the image. When this returns `Ok`, the new one is durable under its name.
 pub(crate) fn write(vfs: &dyn Vfs, paths: &Paths, image: &Image) -> Result<(), Failure> {
-    let body = image.encode();
-    let mut bytes = Vec::with_capacity(HEAD_LEN + body.len());
-    bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
-    bytes.extend_from_slice(&24_u16.to_le_bytes());
-    bytes.extend_from_slice(&[0; 8]);
-    bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(&body);
-    let checksum = crc32c::crc32c(&bytes[CHECKED_FROM..]);
-    bytes[8..12].copy_from_slice(&checksum.to_le_bytes());
-
+    let bytes = bytes(image);
     let (next, path) = (paths.next_image(), paths.image());
     match vfs.remove_file(&next) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => {

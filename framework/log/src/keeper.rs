@@ -128,6 +128,8 @@ pub(crate) struct Keeper {
     /// The image that was written last; while a journal is flushed, with what was done so far.
     image: Image,
     flushing: Option<FullJournal>,
+    /// Journals that no image names any more, and that a backup may still need.
+    retired: Vec<u64>,
 }
 
 impl Keeper {
@@ -136,6 +138,7 @@ impl Keeper {
             life: Life(shared),
             image,
             flushing: None,
+            retired: Vec::new(),
         }
     }
 
@@ -222,15 +225,30 @@ impl Keeper {
         tracing::debug!(journal = full.number, "journal flushed");
         let number = full.number;
         self.flushing = None;
-        if !self.image.kept_journals.contains(&number) && !shared.flush.keep_spare(number) {
+        if !self.image.kept_journals.contains(&number) {
+            self.retired.push(number);
+        }
+        self.retire(shared);
+        shared.flush.set(SlotState::Free);
+        shared.queue.filled.wake();
+        Ok(())
+    }
+
+    /// Lets go of the files of old journals, unless a backup that has begun may need them.
+    fn retire(&mut self, shared: &Shared) {
+        // Asked after the image was replaced: a backup that begins later reads the new one.
+        if shared.pins.are_there() {
+            return;
+        }
+        for number in self.retired.drain(..) {
+            if shared.flush.keep_spare(number) {
+                continue;
+            }
             let path = shared.paths.journal(number);
             // Left behind, it costs room and nothing else: no image names it.
             if let Err(error) = shared.vfs.remove_file(&path) {
                 tracing::warn!(path = %path.display(), %error, "an old journal cannot be removed");
             }
         }
-        shared.flush.set(SlotState::Free);
-        shared.queue.filled.wake();
-        Ok(())
     }
 }

@@ -44,9 +44,14 @@
 //! Its batches stay in memory, where readers that keep up find them, until the journal is full;
 //! then they are flushed to their *segments*, a new *image* of the metadata says so, and the
 //! journal's file is used again. The book has every byte (*Internals: log format*).
+//!
+//! Beside a log, and without one: [`Options::open_read_only`] reads its folder while it runs,
+//! [`Log::backup`] copies it, [`restore`] makes a folder of the copy; [`check`] says what is damaged
+//! in a folder, and [`repair`] makes a healthy one of what is sound in it.
 
 mod batch;
 mod catalog;
+mod envelope;
 mod error;
 mod fence;
 mod fetched;
@@ -57,11 +62,14 @@ mod keeper;
 mod le;
 mod limits;
 mod log;
+mod mark;
 mod meta;
 mod name;
+mod offline;
 mod options;
 mod partition;
 mod paths;
+mod pins;
 mod producer;
 mod queue;
 mod reader;
@@ -88,6 +96,14 @@ pub use limits::{
 };
 pub use log::Log;
 pub use name::check as check_name;
+pub use offline::{
+    backup::Backup,
+    check::check,
+    read_only::ReadOnly,
+    repair::{Repaired, RepairedPartition, repair},
+    report::{Checked, Finding, Report},
+    restore::{Restored, restore},
+};
 pub use options::Options;
 pub use partition::{Appended, Isolation, Partition, Status};
 pub use producer::Producer;

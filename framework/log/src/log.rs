@@ -2,6 +2,8 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
+use levada_core::Spawner;
+
 use crate::{
     Error, Group, Options, Producer, Recovery, Result, Ticket, Topic, TopicOptions, name,
     shared::{Handle, Item, Shared, lock},
@@ -33,6 +35,8 @@ use crate::{
 #[derive(Clone)]
 pub struct Log {
     handle: Arc<Handle>,
+    /// Not shared with the works, which it may hold.
+    spawner: Arc<dyn Spawner>,
     recovery: Arc<Recovery>,
 }
 
@@ -63,9 +67,10 @@ impl Log {
         Options::default()
     }
 
-    pub(crate) fn new(handle: Arc<Handle>, recovery: Recovery) -> Self {
+    pub(crate) fn new(handle: Arc<Handle>, spawner: Arc<dyn Spawner>, recovery: Recovery) -> Self {
         Self {
             handle,
+            spawner,
             recovery: Arc::new(recovery),
         }
     }
@@ -306,7 +311,11 @@ impl Log {
         ))
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn spawner(&self) -> &dyn Spawner {
+        &*self.spawner
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         self.handle.shared()
     }
 }

@@ -409,7 +409,7 @@ impl Image {
     /// Adds a batch to the transaction it belongs to, if that is still open. The changes of a
     /// journal are applied before its batches are, so one that is not open has ended, and its end
     /// named the batch.
-    fn note_transaction(&mut self, header: &Header) {
+    pub(crate) fn note_transaction(&mut self, header: &Header) {
         let by = header.produced.filter(|by| by.how == How::Transactional);
         let producer = by.and_then(|by| self.producers.get_mut(&by.producer));
         let open = producer.and_then(|producer| producer.open.as_mut());

@@ -7,7 +7,7 @@ use std::{future::poll_fn, path::Path, sync::Arc, time::Duration};
 use levada_core::{Clock, Seed, Spawner, SystemClock, Threads};
 
 use crate::{
-    Error, Log, Result,
+    Error, Log, ReadOnly, Recovery, Result,
     catalog::Catalog,
     keeper::Keeper,
     limits::MAX_BATCH_BYTES,
@@ -37,11 +37,11 @@ use crate::{
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Options {
-    vfs: Arc<dyn Vfs>,
+    pub(crate) vfs: Arc<dyn Vfs>,
     clock: Arc<dyn Clock>,
     spawner: Arc<dyn Spawner>,
     seed: Seed,
-    limits: Limits,
+    pub(crate) limits: Limits,
 }
 
 impl Default for Options {
@@ -159,7 +159,9 @@ impl Options {
             clock,
             paths,
             instance,
+            read_only: false,
             limits,
+            acknowledged: commit - 1,
             catalog,
             spare,
             lock,
@@ -188,7 +190,47 @@ impl Options {
                 )
             });
         started.map_err(|e| Error::io("cannot start the I/O of", shared.paths.folder(), e))?;
-        Ok(Log::new(handle, recovery))
+        Ok(Log::new(handle, spawner, recovery))
+    }
+
+    /// Opens a data folder to be read only, also while a log has it open for writing: see
+    /// [`ReadOnly`]. This reads files before it returns. Nothing is written and no lock is taken,
+    /// so the folder may lie on a file system that cannot be written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unusable`] (also where no log has ever been), [`Error::Newer`], [`Error::Io`], and
+    /// [`Error::Changing`] when whoever writes was faster each time.
+    pub fn open_read_only(self, folder: impl AsRef<Path>) -> Result<ReadOnly> {
+        let paths = Paths::new(folder.as_ref());
+        let refusal = Error::ReadOnly {
+            folder: folder.as_ref().to_path_buf(),
+        };
+        let parts = Parts {
+            vfs: self.vfs,
+            clock: self.clock,
+            paths,
+            instance: 0,
+            read_only: true,
+            limits: self.limits,
+            acknowledged: 0,
+            catalog: Catalog::default(),
+            spare: None,
+            lock: Box::new(()),
+        };
+        let shared = Arc::new(Shared::new(parts, 1));
+        shared.queue.close(&refusal);
+        shared.look_again()?;
+        let mut reader = Reader::new(Arc::clone(&shared));
+        let handle = Arc::new(Handle::new(Arc::clone(&shared)));
+        let work = Box::pin(poll_fn(move |cx| reader.poll(cx)));
+        let started = self.spawner.spawn("levada-log-reader", work);
+        started.map_err(|e| Error::io("cannot start the I/O of", shared.paths.folder(), e))?;
+        Ok(ReadOnly::new(Log::new(
+            handle,
+            self.spawner,
+            Recovery::default(),
+        )))
     }
 }
 

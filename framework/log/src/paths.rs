@@ -3,6 +3,7 @@
 //! ```text
 //! data/
 //!   lock                                         held while the log is open
+//!   acknowledged                                 the last group commit, for readers beside it
 //!   image                                        metadata as of the start of a journal
 //!   image.new                                    the next image, until it is renamed
 //!   journal/00000000000000000007                 every group commit since the image
@@ -37,6 +38,10 @@ impl Paths {
 
     pub(crate) fn next_image(&self) -> PathBuf {
         self.0.join("image.new")
+    }
+
+    pub(crate) fn mark(&self) -> PathBuf {
+        self.0.join("acknowledged")
     }
 
     pub(crate) fn journals(&self) -> PathBuf {

@@ -138,6 +138,19 @@ impl Reader {
     }
 
     fn fetch(&mut self, read: &Read) -> Result<Fetched> {
+        let mut found = self.find(read);
+        if self.life.0.read_only && matches!(found, Err(Unread::Damaged(_))) {
+            // Whoever writes the folder may have removed or compacted the segment meanwhile.
+            self.life.0.look_again()?;
+            found = self.find(read);
+        }
+        found.map_err(|unread| match unread {
+            Unread::Io(error) => error,
+            Unread::Damaged(reason) => read.partition.fail(&reason),
+        })
+    }
+
+    fn find(&mut self, read: &Read) -> Result<Fetched, Unread> {
         let Read {
             partition,
             max_bytes,
@@ -148,16 +161,12 @@ impl Reader {
         // A segment may have nothing that the reader sees.
         loop {
             let view = match partition.fetch_from_memory(from, *max_bytes, *isolation) {
-                Ok(known) => return known,
+                Ok(known) => return known.map_err(Unread::Io),
                 Err(view) => view,
             };
             let segment = partition.reading().segment_at(from);
             let Some(segment) = segment else { continue };
-            let fetched = match self.read(partition.id, segment, &view, from, *max_bytes) {
-                Ok(fetched) => fetched,
-                Err(Unread::Io(error)) => return Err(error),
-                Err(Unread::Damaged(reason)) => return Err(partition.fail(&reason)),
-            };
+            let fetched = self.read(partition.id, segment, &view, from, *max_bytes)?;
             if !fetched.batches.is_empty() {
                 return Ok(fetched);
             }

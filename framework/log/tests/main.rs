@@ -14,6 +14,10 @@
 //! | [`acks`] | what a topic acknowledges early is lost with the power only, and no offset is given twice |
 //! | [`producers`] | repeats are known, gaps, resets and zombies refused |
 //! | [`transactions`] | all or nothing, for readers of committed records |
+//! | [`backup`] | a backup holds one moment of a running log, or it is none |
+//! | [`check`] | a check names whatever is damaged, and changes nothing |
+//! | [`repair`] | a repair loses exactly what it names |
+//! | [`read_only`] | a folder is read beside the log that writes it, and nothing is changed |
 
 #![expect(
     clippy::unwrap_used,
@@ -22,6 +26,8 @@
 )]
 
 mod acks;
+mod backup;
+mod check;
 mod damage;
 mod failed_sync;
 mod faults;
@@ -30,6 +36,8 @@ mod hostile;
 mod machine;
 mod one_process;
 mod producers;
+mod read_only;
+mod repair;
 mod round_trip;
 mod support;
 mod torn;

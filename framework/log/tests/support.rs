@@ -13,7 +13,10 @@ use std::{
 
 use futures::future::BoxFuture;
 use levada_core::Spawner;
-use levada_log::{Batch, Error, Log, Options, Partition, Record, Ticket, TopicOptions, vfs::OsFs};
+use levada_log::{
+    Batch, Error, Log, Options, Partition, Record, Ticket, TopicOptions,
+    vfs::{Open, OsFs, Vfs, VfsFile},
+};
 
 /// A batch of one record per value.
 pub(crate) fn batch(values: &[&[u8]]) -> Batch {
@@ -209,3 +212,57 @@ macro_rules! pass_to_os {
     };
 }
 pub(crate) use pass_to_os;
+
+/// Small journals and segments, and no sync: for a test without a crash that makes many commits.
+pub(crate) fn unsynced() -> Options {
+    small().vfs(Arc::new(Unsynced))
+}
+
+/// Files that are never synced.
+#[derive(Clone, Copy, Debug)]
+struct Unsynced;
+
+#[derive(Debug)]
+struct UnsyncedFile(Box<dyn VfsFile>);
+
+impl Vfs for Unsynced {
+    fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
+        Ok(Box::new(UnsyncedFile(OsFs.open(path, open)?)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        OsFs.rename(from, to)
+    }
+
+    fn sync_dir(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn fmt::Debug + Send + Sync>> {
+        OsFs.lock(path)
+    }
+
+    pass_to_os!(rest);
+}
+
+impl VfsFile for UnsyncedFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buf, offset)
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        self.0.write_at(buf, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+}

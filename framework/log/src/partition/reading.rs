@@ -149,17 +149,27 @@ impl Reading {
         (batches, next)
     }
 
-    /// Makes a batch visible that is acknowledged.
+    /// Makes a batch visible that is acknowledged. Its transaction, if it has one, is open.
     pub(crate) fn publish(&mut self, batch: Stored) {
         let (header, _) = batch;
-        self.end = header.end();
         if let Some(by) = header.produced
             && by.how == How::Transactional
         {
-            self.open.entry(by.producer).or_insert(header.base_offset);
+            self.hold_back(by.producer, header.base_offset);
         }
-        self.tail.push_back(batch);
+        self.take_in(batch);
         self.wake();
+    }
+
+    /// Takes in a batch of which it is known already whether its transaction is open.
+    pub(crate) fn take_in(&mut self, batch: Stored) {
+        self.end = batch.0.end();
+        self.tail.push_back(batch);
+    }
+
+    /// Holds back readers of committed records: a producer has a transaction open from here on.
+    pub(crate) fn hold_back(&mut self, producer: u64, first: u64) {
+        self.open.entry(producer).or_insert(first);
     }
 
     /// Ends the transaction that a producer has open here.
@@ -190,6 +200,13 @@ impl Reading {
         {
             self.tail.pop_front();
         }
+    }
+
+    /// Shows what `newer`, the same partition seen later, shows; that is left with what this showed.
+    pub(crate) fn become_as(&mut self, newer: &mut Self) {
+        std::mem::swap(self, newer);
+        self.wakers = std::mem::take(&mut newer.wakers);
+        self.wake();
     }
 
     /// Ends the partition for good.

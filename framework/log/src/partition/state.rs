@@ -224,6 +224,11 @@ impl PartitionState {
         Ok(Ok(Fetched { batches, next }))
     }
 
+    /// Shows what `newer`, the same partition seen later, shows.
+    pub(crate) fn become_as(&self, newer: &Self) {
+        self.reading().become_as(&mut newer.reading());
+    }
+
     /// Stops the partition because acknowledged bytes are damaged.
     pub(crate) fn fail(&self, reason: &str) -> Error {
         tracing::error!(

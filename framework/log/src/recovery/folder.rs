@@ -30,7 +30,7 @@ impl Folder<'_> {
             .map_err(|e| Error::io("cannot list folder", folder, e))?;
         for entry in entries {
             let expected = match entry.name.to_str() {
-                Some("lock" | "image" | "image.new") => EntryKind::File,
+                Some("lock" | "acknowledged" | "image" | "image.new") => EntryKind::File,
                 Some("journal" | "topics") => EntryKind::Dir,
                 _ => {
                     tracing::warn!(name = ?entry.name, "not a name of the log's: left alone");

@@ -38,6 +38,7 @@ pub(super) fn replay(
     let mut replay = Replay {
         image: old.clone(),
         batches: BTreeMap::new(),
+        passed_over: Vec::new(),
         clean: false,
     };
     let Folder { vfs, paths } = folder;
@@ -47,6 +48,7 @@ pub(super) fn replay(
     let mut image = replay.image;
     image.commit = end.commit;
     image.kept_journals.extend(&end.damaged);
+    image.kept_journals.extend(&replay.passed_over);
     let mut recovery = Recovery {
         clean: replay.clean && end.cut.is_none(),
         ..Recovery::default()
@@ -87,6 +89,8 @@ fn live(folder: Folder<'_>, image: &Image, journals: &[u64]) -> Result<Vec<u64>>
 struct Replay {
     image: Image,
     batches: BTreeMap<PartitionId, Vec<Stored>>,
+    /// Journals with batches of partitions that had stopped before them.
+    passed_over: Vec<u64>,
     /// Whether the last thing seen is an orderly stop.
     clean: bool,
 }
@@ -101,7 +105,14 @@ impl Replay {
                 self.clean = change == Change::Stopped;
                 self.image.apply(change);
             }
-            Entered::Whole(Entry::Batch { id, body, .. }) => self.batch(id, body, &path)?,
+            Entered::Whole(Entry::Batch { id, body, .. }) => {
+                let has_stopped = self
+                    .image
+                    .partition_mut(id)
+                    .is_some_and(|it| it.failed.is_some());
+                self.passed_over.extend(has_stopped.then_some(journal));
+                self.batch(id, body, &path)?;
+            }
             Entered::Damaged(id) => {
                 if let Some(record) = self.image.partition_mut(id) {
                     stop(

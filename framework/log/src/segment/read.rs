@@ -42,7 +42,7 @@ impl Index {
 
 /// Why batches could not be read.
 pub(crate) enum Unread {
-    /// The operating system said no.
+    /// There is a reason that is no damage: the operating system said no, most often.
     Io(Error),
     /// The bytes are not what was written.
     Damaged(String),

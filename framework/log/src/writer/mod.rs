@@ -9,7 +9,7 @@ mod open;
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
     time::Duration,
 };
@@ -27,6 +27,7 @@ use crate::{
     },
     keeper::{FullJournal, Room},
     limits::MAX_OFFSETS_PER_COMMIT,
+    mark::Mark,
     meta::Change,
     partition::{Appended, PartitionId, state::PartitionState},
     shared::{Item, Life, Shared, lock},
@@ -37,6 +38,7 @@ use crate::{
 pub(crate) struct Writer {
     life: Life,
     journal: Journal,
+    mark: Mark,
     id: JournalId,
     /// The number of the next group commit.
     commit: u64,
@@ -66,9 +68,11 @@ enum Turn {
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, journal: Journal, id: JournalId, commit: u64) -> Self {
+        let mark = Mark::open(&*shared.vfs, &shared.paths, shared.instance);
         Self {
             life: Life(shared),
             journal,
+            mark,
             id,
             commit,
             changes: Vec::new(),
@@ -211,6 +215,8 @@ impl Writer {
             (self.unsynced_before, self.unsynced) = (0, 0);
         }
         shared.check_fence()?;
+        self.mark.set(self.commit, self.journal.synced());
+        shared.acknowledged.store(self.commit, Ordering::Release);
         self.commit += 1;
         Ok(())
     }
