@@ -94,6 +94,11 @@ impl Journals {
         for place in places {
             let commit = place.head.map_or(journals.commit, |head| head.commit);
             let path = paths.journal(place.journal);
+            // Nothing is written behind an orderly stop: what looks torn there was refused once.
+            let is_stopped = journals.changes.last() == Some(&Change::Stopped);
+            if place.head.is_none() && is_stopped && commit > proven {
+                continue;
+            }
             if place.is_whole() || commit <= proven {
                 journals.acknowledged(place, &path)?;
             } else {

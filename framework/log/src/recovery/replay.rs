@@ -50,7 +50,7 @@ pub(super) fn replay(
     image.kept_journals.extend(&end.damaged);
     image.kept_journals.extend(&replay.passed_over);
     let mut recovery = Recovery {
-        clean: replay.clean && end.cut.is_none(),
+        clean: replay.clean,
         ..Recovery::default()
     };
     for (id, batches) in replay.batches {
@@ -60,7 +60,10 @@ pub(super) fn replay(
             image.kept_journals.extend(&live);
         }
     }
-    recovery.cut = end.cut.as_ref().map(|it| cut(&mut image, it));
+    // Nothing is written behind an orderly stop: what looks torn there was refused, and lay in the
+    // file when it was used before.
+    let torn = end.cut.as_ref().filter(|_| !replay.clean);
+    recovery.cut = torn.map(|it| cut(&mut image, it));
     image.kept_journals.sort_unstable();
     image.kept_journals.dedup();
     Ok(Replayed {
