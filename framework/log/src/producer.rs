@@ -74,6 +74,10 @@ impl Producer {
         }
     }
 
+    pub(crate) fn state(&self) -> &ProducerState {
+        &self.state
+    }
+
     /// The change that gives it its epoch.
     pub(crate) fn opened(&self) -> Change {
         Change::ProducerOpened {

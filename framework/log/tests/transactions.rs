@@ -280,6 +280,33 @@ fn end_that_a_full_disk_refused_is_an_abort_once_there_is_room() {
 }
 
 #[test]
+fn next_transaction_does_not_overtake_an_abort_that_a_full_disk_refused() {
+    for reopened in [false, true] {
+        let machine = Machine::new();
+        let [left, _] = two(&machine);
+        let mut shop = opened(&machine, "shop");
+        let sale = shop.begin().unwrap();
+        machine.wait(sale.append(&left, batch(&[b"tea"]))).unwrap();
+        machine.rest();
+        machine.fs.set_room(Some(0));
+        let filler = left.append(batch(&[&[b'x'; 9 << 10]]));
+        let abort = sale.abort();
+        machine.wait(filler).unwrap_err();
+        machine.wait(abort).unwrap_err();
+        machine.fs.set_room(None);
+        if reopened {
+            shop = opened(&machine, "shop");
+        }
+        let next = shop.begin().unwrap();
+        machine.wait(next.append(&left, batch(&[b"jam"]))).unwrap();
+        machine.wait(next.commit()).unwrap();
+        assert_eq!(values(&machine, &left), ["jam"]);
+        let machine = machine.power_cut(Keep::Nothing);
+        assert_eq!(values(&machine, &machine.found("orders", 0)), ["jam"]);
+    }
+}
+
+#[test]
 fn positions_move_with_a_commit_and_with_nothing_else() {
     let machine = Machine::new();
     let [left, right] = two(&machine);

@@ -12,7 +12,7 @@ use crate::{
     meta::{Change, Outcome},
     name::folded,
     partition::{PartitionId, state::PartitionState},
-    producer::Moves,
+    producer::{Moves, ProducerState},
     shared::{Item, Shared, lock},
     ticket::Completion,
 };
@@ -116,8 +116,12 @@ impl Commit {
                 }
                 self.add_change(topic.state().created());
             }
-            Item::OpenProducer { producer, .. } => self.add_change(producer.opened()),
+            Item::OpenProducer { producer, .. } => {
+                self.abort_left_open(open, producer.state());
+                self.add_change(producer.opened());
+            }
             Item::ForgetProducer { producer, .. } => {
+                self.abort_left_open(open, producer);
                 self.add_change(Change::ProducerForgotten { id: producer.id });
             }
             Item::Begin {
@@ -125,6 +129,7 @@ impl Commit {
                 epoch,
                 began,
             } => {
+                self.abort_left_open(open, producer);
                 let due = *began + shared.limits.transaction_timeout;
                 self.transactions.begin(producer, *epoch, due);
                 let (producer, epoch) = (producer.id, *epoch);
@@ -163,12 +168,29 @@ impl Commit {
             }
             return;
         };
+        self.add_end(ended, positions, completion);
+    }
+
+    /// Aborts the transaction that a producer has open although its end was queued: a full disk
+    /// refused the end, and nothing of the producer may overtake it.
+    fn abort_left_open(&mut self, open: &OpenTransactions, producer: &ProducerState) {
+        if let Some(ended) = self.transactions.end_any(open, producer.id) {
+            self.add_end(ended, None, None);
+        }
+    }
+
+    fn add_end(
+        &mut self,
+        ended: Ended,
+        positions: Option<Moves>,
+        completion: Option<Completion<()>>,
+    ) {
         let moved = positions.iter();
         let moved = moved.map(|(group, moves)| (group.name.to_string(), moves.clone()));
         self.add_change(Change::TransactionEnded {
-            producer: producer.id,
-            epoch,
-            outcome,
+            producer: ended.producer.id,
+            epoch: ended.epoch,
+            outcome: ended.outcome,
             ranges: ended.ranges().collect(),
             positions: moved.collect(),
         });

@@ -117,6 +117,19 @@ impl Staged {
         })
     }
 
+    /// Aborts the transaction that a producer has open, whatever its epoch.
+    pub(super) fn end_any(&mut self, open: &OpenTransactions, producer: u64) -> Option<Ended> {
+        let staged = self.0.entry(producer);
+        let staged = staged.or_insert_with(|| open.0.get(&producer).cloned());
+        let ended = staged.take()?;
+        Some(Ended {
+            producer: ended.producer,
+            epoch: ended.epoch,
+            outcome: Outcome::Aborted,
+            parts: ended.parts,
+        })
+    }
+
     fn get(&mut self, open: &OpenTransactions, producer: u64, epoch: u64) -> Option<&mut Open> {
         let staged = self.0.entry(producer);
         let staged = staged.or_insert_with(|| open.0.get(&producer).cloned());
