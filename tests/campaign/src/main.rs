@@ -22,6 +22,8 @@ use crate::{campaign::Campaign, runner::Options};
 const CAMPAIGNS: &[Campaign] = &[
     log::power_cuts::POWER_CUTS,
     log::histories::HISTORY,
+    log::histories::killed::KILLED,
+    log::flips::FLIPS,
     log::kills::KILLS,
     log::planted::PLANTED,
 ];
@@ -31,7 +33,7 @@ const CAMPAIGNS: &[Campaign] = &[
     reason = "a command says on stderr why it did not run"
 )]
 fn main() -> ExitCode {
-    if let Some(code) = log::kills::child() {
+    if let Some(code) = log::kills::child().or_else(log::histories::killed::child) {
         return code;
     }
     let options = Options::parse();

@@ -103,7 +103,7 @@ pub(crate) struct Events<R> {
 impl<R: Read> Events<R> {
     pub(crate) fn new(input: R) -> Self {
         Self {
-            input: BufReader::with_capacity(1 << 20, input),
+            input: BufReader::with_capacity(64 << 10, input),
             whole: 0,
             body: Vec::new(),
         }

@@ -12,6 +12,7 @@
 mod audit;
 #[cfg(test)]
 mod crash_points;
+pub(crate) mod flips;
 pub(crate) mod histories;
 pub(crate) mod kills;
 mod ledger;

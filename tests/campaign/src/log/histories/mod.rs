@@ -7,6 +7,7 @@
 
 mod asked;
 mod ending;
+pub(crate) mod killed;
 mod stage;
 
 use std::{
@@ -18,7 +19,7 @@ use std::{
 use levada_testkit::vfs::{Fault as Faulty, Fired};
 use tempfile::NamedTempFile;
 
-use super::require;
+use super::{require, scene::Plant};
 use crate::{
     campaign::{Campaign, Cases, Fault, Verdict},
     history::{
@@ -63,7 +64,7 @@ struct Histories {
 impl Cases for Histories {
     fn run(&mut self, number: u64) -> Result<(), Fault> {
         let file = NamedTempFile::new()?;
-        let (struck, fired) = record(number, &file)?;
+        let (struck, fired) = record(number, Plant::None, &file)?;
         let findings = judge(file.path())?;
         self.cases += 1;
         self.struck += struck;
@@ -130,9 +131,9 @@ pub(crate) fn judge_file(path: &Path, out: &mut dyn Write) -> Result<bool, Fault
 }
 
 /// Plays the case of this number, and records it.
-fn record(number: u64, file: &NamedTempFile) -> Result<(Struck, Fired), Fault> {
+fn record(number: u64, plant: Plant, file: &NamedTempFile) -> Result<(Struck, Fired), Fault> {
     let out = BufWriter::new(file.reopen()?);
-    let mut stage = Stage::new(number, Recorder::new(out))?;
+    let mut stage = Stage::new(number, plant, Recorder::new(out))?;
     for act in 0..ACTS {
         stage.act().map_err(|fault| format!("act {act}: {fault}"))?;
     }
@@ -163,4 +164,39 @@ fn said(findings: &Findings) -> Vec<String> {
     ];
     lines.extend(anomalies.iter().map(ToString::to_string));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the first histories come to, with a bug planted in the file system.
+    fn found(plant: Plant) -> u64 {
+        let judged = (0..20).map(|number| {
+            let file = NamedTempFile::new().unwrap();
+            // What else is wrong with such a log ends the case, and its history with it.
+            drop(record(number, plant, &file));
+            judge(file.path()).unwrap().found
+        });
+        judged.sum()
+    }
+
+    #[test]
+    fn bugs_of_the_file_system_are_seen_in_the_history_alone() {
+        assert_eq!(found(Plant::None), 0);
+        for plant in [Plant::SkipFsync, Plant::NoDirSync] {
+            assert!(found(plant) > 0, "{plant:?}");
+        }
+    }
+
+    #[test]
+    fn same_seed_gives_the_same_history() {
+        let recorded = |number| {
+            let file = NamedTempFile::new().unwrap();
+            record(number, Plant::None, &file).unwrap();
+            std::fs::read(file.path()).unwrap()
+        };
+        assert_eq!(recorded(3), recorded(3));
+        assert_ne!(recorded(3), recorded(4));
+    }
 }

@@ -13,7 +13,7 @@ use super::asked::{Asked, SENDERS};
 use crate::{
     campaign::Fault,
     history::{Place, recorder::Recorder},
-    log::steps::Steps,
+    log::{scene::Plant, steps::Steps},
 };
 
 /// Where the data folder is.
@@ -43,6 +43,7 @@ pub(super) struct Struck {
 pub(super) struct Stage {
     pub(super) rng: Rng,
     pub(super) seed: Seed,
+    plant: Plant,
     pub(super) fs: FaultyFs,
     clock: TestClock,
     journal_bytes: u64,
@@ -64,7 +65,11 @@ pub(super) struct Stage {
 
 impl Stage {
     /// A new log with its topics.
-    pub(super) fn new(number: u64, recorder: Recorder<BufWriter<File>>) -> Result<Self, Fault> {
+    pub(super) fn new(
+        number: u64,
+        plant: Plant,
+        recorder: Recorder<BufWriter<File>>,
+    ) -> Result<Self, Fault> {
         let seed = Seed::new(number);
         let mut rng = seed.rng("history");
         let mut size = || (4 << 10) << (2 * rng.below(3));
@@ -74,6 +79,7 @@ impl Stage {
         let mut stage = Self {
             rng,
             seed,
+            plant,
             fs,
             clock: TestClock::default(),
             journal_bytes,
@@ -193,7 +199,7 @@ impl Stage {
 
     pub(super) fn options(&self, steps: &Steps) -> Options {
         Log::options()
-            .vfs(Arc::new(self.fs.clone()))
+            .vfs(self.plant.vfs(&self.fs))
             .spawner(Arc::new(steps.clone()))
             .clock(Arc::new(self.clock.clone()))
             .seed(self.seed)
