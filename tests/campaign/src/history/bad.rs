@@ -176,6 +176,11 @@ fn reads_that_go_back_inside_a_poll_or_say_so_of_the_end_are_not_monotone() {
         it.polled(None, HERE, 0, &[(0, 1), (1, 2), (0, 1)], 2);
     });
     assert_eq!(inside, "non-monotone read");
+    let next = class(|it| {
+        it.sent(HERE, 1, 2, 0);
+        it.read_a_part(HERE, &[(0, 1), (1, 2)], 1, 2);
+    });
+    assert_eq!(next, "non-monotone read");
     let end = class(|it| {
         let unknown = it.sending(HERE, 1, 2);
         it.read(HERE, &[(0, 1), (1, 2)]).restarted();
@@ -190,7 +195,7 @@ fn a_reader_that_goes_on_after_where_it_was_has_passed_what_lies_between() {
     let between = class(|it| {
         it.sent(HERE, 1, 3, 0);
         it.read(HERE, &[(0, 1), (1, 2), (2, 3)]);
-        it.read_a_part(HERE, &[(0, 1)], 3);
+        it.read_a_part(HERE, &[(0, 1)], 1, 3);
         it.went_on(HERE, 2, &[(2, 3)], 3);
     });
     assert_eq!(between, "skip");
@@ -231,6 +236,11 @@ fn a_batch_of_which_some_is_missing_is_torn_or_out_of_order() {
         it.restarted().read(HERE, &[(0, 2), (1, 1)]);
     });
     assert_eq!(moved, "write order");
+    let swapped = class(|it| {
+        it.sending(HERE, 1, 3);
+        it.restarted().read(HERE, &[(0, 1), (1, 3), (2, 2)]);
+    });
+    assert_eq!(swapped, "write order");
 }
 
 #[test]

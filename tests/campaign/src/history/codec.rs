@@ -1,6 +1,6 @@
 //! An event as bytes: a tag, then its numbers, seven bits a byte.
 
-use super::{Call, Event, Outcome, Place};
+use super::{Call, Event, Isolation, Outcome, Place};
 
 const RESTARTED: u64 = 0;
 const SEND: u64 = 1;
@@ -40,12 +40,13 @@ pub(super) fn encode(event: &Event, out: &mut Vec<u8>) {
                     transaction,
                     from,
                     sought,
-                    committed,
+                    isolation,
                 } => {
                     put(out, &[POLL]);
                     put(out, &asked);
                     put_place(out, *place);
-                    let flags = u64::from(*sought) | (u64::from(*committed) << 1);
+                    let flags =
+                        u64::from(*sought) | (u64::from(*isolation == Isolation::Committed) << 1);
                     put(out, &[optional(*transaction), *from, flags]);
                 }
                 Call::Commit { transaction } => {
@@ -141,7 +142,11 @@ fn take_call(tag: u64, bytes: &mut &[u8]) -> Option<Call> {
             transaction,
             from: first,
             sought: second & 1 != 0,
-            committed: second & 2 != 0,
+            isolation: if second & 2 == 0 {
+                Isolation::Uncommitted
+            } else {
+                Isolation::Committed
+            },
         },
     })
 }

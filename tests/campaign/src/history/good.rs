@@ -49,6 +49,12 @@ fn a_retry_is_the_same_send_and_has_the_same_offsets() {
         it.sent(HERE, 1, 2, 0).sent(HERE, 1, 2, 0);
         it.read(HERE, &[(0, 1), (1, 2)]);
     });
+    // That the second was refused says nothing of the first.
+    is_good(|it| {
+        it.sending(HERE, 1, 1);
+        let again = it.restarted().sending(HERE, 1, 1);
+        it.completed(again, Outcome::Failed).read(HERE, &[(0, 1)]);
+    });
 }
 
 #[test]

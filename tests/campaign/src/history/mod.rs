@@ -52,8 +52,17 @@ pub(crate) enum Event {
     Completed { operation: u64, outcome: Outcome },
 }
 
+/// What a reader wants to get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Isolation {
+    /// What is there, be it committed or not.
+    Uncommitted,
+    /// Only what is committed.
+    Committed,
+}
+
 /// What is asked of a log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     /// To append the values `first..first + count` as one batch.
     Send {
@@ -70,8 +79,7 @@ pub(crate) enum Call {
         from: u64,
         /// The reader has chosen the offset, instead of going on where its last poll has ended.
         sought: bool,
-        /// Only what is committed may be answered.
-        committed: bool,
+        isolation: Isolation,
     },
     Commit {
         transaction: u64,

@@ -22,9 +22,10 @@ impl<T: Copy + Default> Paged<T> {
 
     /// The entries of a range, but for those of pages that nobody has touched.
     pub(super) fn range(&self, range: Range<u64>) -> impl Iterator<Item = (u64, T)> {
-        let pages = match range.is_empty() {
-            true => 0..0,
-            false => range.start / PAGE..range.end.div_ceil(PAGE),
+        let pages = if range.is_empty() {
+            0..0
+        } else {
+            range.start / PAGE..range.end.div_ceil(PAGE)
         };
         let entries = self.0.range(pages).flat_map(|(page, entries)| {
             let indices = page * PAGE..=page * PAGE + (PAGE - 1);

@@ -164,7 +164,10 @@ fn read(input: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Place, *};
+    use super::{
+        super::{Isolation, Place},
+        *,
+    };
 
     const PLACE: Place = Place {
         topic: 7,
@@ -183,7 +186,7 @@ mod tests {
             transaction: Some(0),
             from: 1 << 40,
             sought: true,
-            committed: false,
+            isolation: Isolation::Uncommitted,
         };
         let polled = Outcome::Polled {
             next: 3,
@@ -193,7 +196,7 @@ mod tests {
         let commit = Call::Commit { transaction: 5 };
         let abort = Call::Abort { transaction: 5 };
         for (call, outcome) in [
-            (send.clone(), Outcome::Sent { base: 128 }),
+            (send, Outcome::Sent { base: 128 }),
             (poll, polled),
             (commit, Outcome::Done),
             (abort, Outcome::Failed),

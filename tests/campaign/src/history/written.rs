@@ -1,7 +1,7 @@
 //! Histories written by hand, call by call, for tests.
 
 use super::{
-    Call, Outcome, Place,
+    Call, Isolation, Outcome, Place,
     anomaly::{Anomaly, Findings},
     checker::{Checker, Malformed, Promise},
     recorder::Recorder,
@@ -125,7 +125,14 @@ impl Written {
         records: &[(u64, u64)],
         end: u64,
     ) -> &mut Self {
-        self.poll(true, transaction, place, from, records, end)
+        let poll = Call::Poll {
+            place,
+            transaction,
+            from,
+            sought: true,
+            isolation: Isolation::Committed,
+        };
+        self.answered(poll, records, end, end)
     }
 
     /// Client 10 has gone on at `from`, and got these values up to `end`.
@@ -136,68 +143,51 @@ impl Written {
         records: &[(u64, u64)],
         end: u64,
     ) -> &mut Self {
-        self.poll(false, None, place, from, records, end)
+        let poll = Call::Poll {
+            place,
+            transaction: None,
+            from,
+            sought: false,
+            isolation: Isolation::Committed,
+        };
+        self.answered(poll, records, end, end)
     }
 
-    /// Client 10 has read these values from the start on, in a place that goes on up to `end`.
+    /// Client 10 has read these values from the start on, and is to go on at `next`, in a place that
+    /// ends at `end`.
     pub(super) fn read_a_part(
         &mut self,
         place: Place,
         records: &[(u64, u64)],
+        next: u64,
         end: u64,
     ) -> &mut Self {
-        let call = Call::Poll {
+        let poll = Call::Poll {
             place,
             transaction: None,
             from: 0,
             sought: true,
-            committed: true,
+            isolation: Isolation::Committed,
         };
-        let operation = self.invoked(10, call);
-        let next = records.last().map_or(0, |(offset, _)| offset + 1);
-        let records = records.to_vec();
-        self.completed(operation, Outcome::Polled { next, end, records })
+        self.answered(poll, records, next, end)
     }
 
-    fn poll(
-        &mut self,
-        sought: bool,
-        transaction: Option<u64>,
-        place: Place,
-        from: u64,
-        records: &[(u64, u64)],
-        end: u64,
-    ) -> &mut Self {
-        let operation = self.invoked(
-            10,
-            Call::Poll {
-                place,
-                transaction,
-                from,
-                sought,
-                committed: true,
-            },
-        );
-        let records = records.to_vec();
-        let next = end;
-        self.completed(operation, Outcome::Polled { next, end, records })
-    }
-
-    /// Client 11 has read these values, committed or not.
+    /// Client 10 has read these values, committed or not.
     pub(super) fn read_uncommitted(&mut self, place: Place, records: &[(u64, u64)]) -> &mut Self {
-        let operation = self.invoked(
-            11,
-            Call::Poll {
-                place,
-                transaction: None,
-                from: 0,
-                sought: true,
-                committed: false,
-            },
-        );
         let end = records.last().map_or(0, |(offset, _)| offset + 1);
+        let poll = Call::Poll {
+            place,
+            transaction: None,
+            from: 0,
+            sought: true,
+            isolation: Isolation::Uncommitted,
+        };
+        self.answered(poll, records, end, end)
+    }
+
+    fn answered(&mut self, poll: Call, records: &[(u64, u64)], next: u64, end: u64) -> &mut Self {
+        let operation = self.invoked(10, poll);
         let records = records.to_vec();
-        let next = end;
         self.completed(operation, Outcome::Polled { next, end, records })
     }
 }

@@ -3,21 +3,25 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    super::anomaly::{Anomaly, Dependency, Findings},
+    super::{
+        Isolation,
+        anomaly::{Anomaly, Dependency, Findings},
+    },
     tables::Tables,
 };
 
 /// A poll that waits for its answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Poll {
-    client: u32,
-    place: u32,
-    transaction: Option<u32>,
-    from: u64,
-    committed: bool,
+    pub(super) client: u32,
+    pub(super) place: u32,
+    pub(super) transaction: Option<u32>,
+    pub(super) from: u64,
+    pub(super) sought: bool,
+    pub(super) isolation: Isolation,
     /// How far it must see: what was acknowledged, and what was seen, before it was made.
-    acknowledged: u64,
-    seen: u64,
+    pub(super) acknowledged: u64,
+    pub(super) seen: u64,
 }
 
 /// Where readers are, and what they have passed.
@@ -34,26 +38,6 @@ pub(super) struct Readers {
 }
 
 impl Poll {
-    pub(super) fn new(
-        tables: &Tables,
-        client: u32,
-        place: u32,
-        transaction: Option<u32>,
-        from: u64,
-        committed: bool,
-    ) -> Self {
-        let known = &tables.places[place as usize];
-        Self {
-            client,
-            place,
-            transaction,
-            from,
-            committed,
-            acknowledged: known.visible,
-            seen: known.seen_end,
-        }
-    }
-
     fn went_back(&self, tables: &Tables, at: u64, then: u64, findings: &mut Findings) {
         findings.add(Anomaly::NonMonotone {
             client: self.client,
@@ -66,18 +50,12 @@ impl Poll {
 
 impl Readers {
     /// Takes in where a reader asks, which is where it was, unless it has chosen another place.
-    pub(super) fn asks(
-        &mut self,
-        tables: &Tables,
-        poll: &Poll,
-        sought: bool,
-        findings: &mut Findings,
-    ) {
+    pub(super) fn asks(&mut self, tables: &Tables, poll: &Poll, findings: &mut Findings) {
         let at = *self
             .positions
             .get(&(poll.client, poll.place))
             .unwrap_or(&poll.from);
-        if sought || at == poll.from {
+        if poll.sought || at == poll.from {
             return;
         }
         if poll.from < at {
@@ -105,7 +83,7 @@ impl Readers {
                 self.pass(poll, at, offset);
                 at = offset + 1;
             }
-            tables.read(poll.place, offset, value, poll.committed, findings);
+            tables.read(poll.place, offset, value, poll.isolation, findings);
             self.depends(tables, poll, value, findings);
         }
         if next < at {
@@ -114,7 +92,7 @@ impl Readers {
             self.pass(poll, at, next);
         }
         self.positions.insert((poll.client, poll.place), next);
-        if poll.committed {
+        if poll.isolation == Isolation::Committed {
             Self::ends(tables, poll, end, findings);
             if let Some(transaction) = poll.transaction.filter(|_| next >= end) {
                 self.ends.push((poll.place, end, transaction));
@@ -155,7 +133,7 @@ impl Readers {
                 transaction: tables.transactions[reader as usize].id,
                 value,
             });
-        } else if poll.committed && self.reads.last() != Some(&edge) {
+        } else if poll.isolation == Isolation::Committed && self.reads.last() != Some(&edge) {
             self.reads.push(edge);
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    super::{Place, paged::Paged},
+    super::{Isolation, Place, paged::Paged},
     Malformed,
 };
 
@@ -42,10 +42,14 @@ pub(super) struct Send {
 pub(super) struct Value {
     /// The number of its send, from 1; 0 if nobody has sent it.
     pub(super) send: u32,
-    /// A reader of committed values has got it.
-    pub(super) committed: bool,
-    /// Any reader has got it.
-    pub(super) seen: bool,
+    /// The strictest reader that has got it.
+    pub(super) seen: Option<Isolation>,
+}
+
+impl Value {
+    pub(super) fn is_committed(self) -> bool {
+        self.seen == Some(Isolation::Committed)
+    }
 }
 
 /// Where a transaction is.

@@ -1,7 +1,10 @@
 //! Where values lie, as sends and readers say.
 
 use super::{
-    super::anomaly::{Anomaly, Findings},
+    super::{
+        Isolation,
+        anomaly::{Anomaly, Findings},
+    },
     Malformed,
     tables::{Fate, NONE, Send, Tables, Value, number},
 };
@@ -81,14 +84,16 @@ impl Tables {
             send.base = base;
         }
         for index in 0..u64::from(count) {
-            self.lies(at, place, base + index, first + index, true, findings);
+            self.lies(at, place, base + index, first + index, findings);
         }
         let end = base + u64::from(count);
         let known = &mut self.places[place as usize];
         match transaction.and_then(|at| self.open.get_mut(&at)) {
             Some(places) => {
                 let of = places.iter_mut().find(|(other, _)| *other == place);
-                of.into_iter().for_each(|(_, it)| *it = end.max(*it));
+                if let Some((_, it)) = of {
+                    *it = end.max(*it);
+                }
             }
             None if transaction.is_none() => {
                 known.acknowledged = known.acknowledged.max(end);
@@ -115,7 +120,7 @@ impl Tables {
         place: u32,
         offset: u64,
         value: u64,
-        committed: bool,
+        isolation: Isolation,
         findings: &mut Findings,
     ) {
         let sent = self
@@ -135,11 +140,13 @@ impl Tables {
             None if send.base == NONE => findings.add(self.out_of_order(&send, value)),
             _ => {}
         }
-        self.lies(at, place, offset, value, false, findings);
+        self.lies(at, place, offset, value, findings);
         let entry = self.values.entry(value);
-        entry.seen = true;
-        entry.committed |= committed;
-        if let Some(transaction) = send.transaction.filter(|_| committed) {
+        entry.seen = entry.seen.max(Some(isolation));
+        if let Some(transaction) = send
+            .transaction
+            .filter(|_| isolation == Isolation::Committed)
+        {
             self.transactions[transaction as usize]
                 .seen
                 .get_or_insert(value);
@@ -147,15 +154,7 @@ impl Tables {
     }
 
     /// Takes in that a value lies at an offset, because it was acknowledged or read there.
-    fn lies(
-        &mut self,
-        at: u32,
-        place: u32,
-        offset: u64,
-        value: u64,
-        acknowledged: bool,
-        findings: &mut Findings,
-    ) {
+    fn lies(&mut self, at: u32, place: u32, offset: u64, value: u64, findings: &mut Findings) {
         let send = self.sends[at as usize];
         let known = &mut self.places[place as usize];
         let entry = known.values.entry(offset);
@@ -175,8 +174,8 @@ impl Tables {
             return;
         }
         // It was somewhere else before, or only its neighbours say where it belongs.
-        let is_known = self.values.get(value).seen || send.fate == Fate::Acknowledged;
-        findings.add(if is_known || acknowledged {
+        let is_known = self.values.get(value).seen.is_some() || send.fate == Fate::Acknowledged;
+        findings.add(if is_known {
             Anomaly::Duplicate {
                 place,
                 value,

@@ -86,13 +86,13 @@ impl<'a> Verdict<'a> {
         let values = (send.first..).take(send.count as usize);
         let values = values.map(|value| (value, self.value(value)));
         for (value, _) in values.clone().filter(|(_, it)| {
-            (send.fate == Fate::Failed && it.seen) || (is_aborted && it.committed)
+            (send.fate == Fate::Failed && it.seen.is_some()) || (is_aborted && it.is_committed())
         }) {
             let place = known.place;
             findings.add(Anomaly::AbortedRead { place, value });
         }
 
-        let is_read = values.clone().any(|(_, it)| it.committed);
+        let is_read = values.clone().any(|(_, it)| it.is_committed());
         let is_due = send.transaction.is_none_or(|at| self.is_committed(at));
         let expected = match send.fate {
             Fate::Acknowledged => is_due,
@@ -106,7 +106,7 @@ impl<'a> Verdict<'a> {
         let is_torn = transaction.is_some_and(|it| it.seen.is_some())
             || (is_read && send.fate != Fate::Acknowledged);
         let place = known.place;
-        for (value, _) in values.filter(|(_, it)| !it.seen) {
+        for (value, _) in values.filter(|(_, it)| it.seen.is_none()) {
             let offset = send.base + (value - send.first);
             if !self.is_passed(send.place, offset) {
                 continue;
@@ -156,7 +156,7 @@ impl<'a> Verdict<'a> {
             let known = &self.tables.places[place as usize];
             let values = known.values.range(from..to);
             let mut values = values.filter_map(|(at, value)| Some((at, value.checked_sub(1)?)));
-            let passed = values.find(|(_, value)| self.value(*value).committed);
+            let passed = values.find(|(_, value)| self.value(*value).is_committed());
             if let Some((offset, value)) = passed {
                 findings.add(Anomaly::Skip {
                     client,

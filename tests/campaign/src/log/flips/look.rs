@@ -134,7 +134,7 @@ impl Specimen {
             "{class:?}, and that a group commit was cut is {cut}"
         );
         for (partition, found) in (0..).zip(&found) {
-            self.records(partition, found, (class, first), len < self.content().len())?;
+            self.records(partition, found, (class, first), len)?;
         }
         Ok(())
     }
@@ -146,7 +146,7 @@ impl Specimen {
         partition: u32,
         found: &Found,
         (class, first): (Class, usize),
-        is_short: bool,
+        len: usize,
     ) -> Result<(), Fault> {
         let of_it = self
             .written
@@ -158,7 +158,7 @@ impl Specimen {
             let is_due = batch.is_acknowledged
                 && match class {
                     // Reads ahead meet the end of a file that is cut short, and give nothing.
-                    Class::Damage if found.is_damaged => is_before && !is_short,
+                    Class::Damage if found.is_damaged => is_before && len == self.content().len(),
                     Class::Nothing | Class::Damage | Class::Torn | Class::Stop => true,
                     Class::PossiblyAcknowledged | Class::CutShort => is_before,
                 };

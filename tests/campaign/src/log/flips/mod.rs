@@ -8,6 +8,7 @@
 //! with `--full`.
 
 mod blocks;
+mod extents;
 mod look;
 mod memory;
 mod specimen;
@@ -74,10 +75,10 @@ impl Cases for Flips {
     }
 
     fn summary(&self) -> Vec<String> {
-        let mut lines: BTreeMap<_, String> = BTreeMap::new();
+        let mut lines = BTreeMap::new();
         for (&(name, what, class), count) in &self.counts {
-            let line = lines.entry((name, what)).or_default();
-            line.push_str(&format!(", {class:?} {count}"));
+            let line: &mut String = lines.entry((name, what)).or_default();
+            *line = format!("{line}, {class:?} {count}");
         }
         let lines = lines.into_iter();
         let total = self.counts.values().sum::<u64>();

@@ -9,7 +9,10 @@ use std::{ops::Range, path::PathBuf, sync::Arc};
 use levada_core::Seed;
 use levada_log::{Batch, Log, Options, Partition, Record, TopicOptions};
 
-use super::memory::{Files, Memory};
+use super::{
+    extents::{batches, commits},
+    memory::{Files, Memory},
+};
 use crate::{
     campaign::Fault,
     log::{require, steps::Steps},
@@ -18,8 +21,6 @@ use crate::{
 pub(super) const FOLDER: &str = "/data";
 /// The length of the segment, and of the journals.
 pub(super) const BYTES: usize = 64 << 10;
-/// Bytes of a batch's header, by the book.
-const BATCH_HEADER: usize = 120;
 /// Group commits start at multiples of this.
 pub(super) const PAGE: usize = 4096;
 
@@ -154,16 +155,13 @@ impl Specimen {
     pub(super) fn journal(last: Last) -> Result<Self, Fault> {
         let mut filling = Filling::new()?;
         let path = PathBuf::from(format!("{FOLDER}/journal/{:020}", 1));
-        let mut commits = 1;
+        let mut made = 1;
         // The group commits take a page or two each; the last ones are held back.
         while filling.memory.files()[&path].len() < BYTES - 4 * PAGE {
-            let sizes = [
-                SIZES[commits % SIZES.len()],
-                SIZES[(commits + 3) % SIZES.len()],
-            ];
+            let sizes = [SIZES[made % SIZES.len()], SIZES[(made + 3) % SIZES.len()]];
             let batches = [(0, sizes[0]), (1, sizes[1]), (0, sizes[1])];
-            filling.append(&batches[..1 + commits % 3])?;
-            commits += 1;
+            filling.append(&batches[..=made % 3])?;
+            made += 1;
         }
         match last {
             Last::Acknowledged => filling.append(&[(0, &[1500, 20]), (1, &[90])])?,
@@ -173,12 +171,12 @@ impl Specimen {
             }
             Last::Stopped => filling.steps.wait(filling.log.close())??,
         }
-        commits += 1;
+        made += 1;
         let files = filling.memory.files();
-        let extents = commits_of(&files[&path]);
+        let extents = commits(&files[&path]);
         require!(
-            extents.len() == commits,
-            "{} group commits were found, and {commits} made",
+            extents.len() == made,
+            "{} group commits were found, and {made} made",
             extents.len()
         );
         let written = std::mem::take(&mut filling.written);
@@ -287,35 +285,4 @@ fn batch(values: &[Vec<u8>]) -> Result<Batch, Fault> {
         batch.push(&Record::of(value))?;
     }
     Ok(batch)
-}
-
-/// The batches of a segment.
-fn batches(segment: &[u8]) -> Vec<Range<usize>> {
-    extents(segment, |at| {
-        let len = BATCH_HEADER + number(segment, at + 12)?;
-        Some((len, len))
-    })
-}
-
-/// The group commits of a journal, without the zeros up to the next page.
-fn commits_of(journal: &[u8]) -> Vec<Range<usize>> {
-    extents(journal, |at| {
-        let len = number(journal, at + 12).filter(|len| *len > 0)?;
-        Some((len, len.next_multiple_of(PAGE)))
-    })
-}
-
-/// What lies one after the other in a file: `len` says how long it is, and where the next begins.
-fn extents(file: &[u8], len: impl Fn(usize) -> Option<(usize, usize)>) -> Vec<Range<usize>> {
-    let (mut at, mut extents) = (0, Vec::new());
-    while let Some((len, step)) = len(at) {
-        extents.push(at..(at + len).min(file.len()));
-        at += step;
-    }
-    extents
-}
-
-fn number(bytes: &[u8], at: usize) -> Option<usize> {
-    let number = bytes.get(at..at + 4)?.first_chunk()?;
-    usize::try_from(u32::from_le_bytes(*number)).ok()
 }

@@ -5,7 +5,7 @@ use levada_log::{Appended, Error, Fetched, Ticket};
 use super::stage::Stage;
 use crate::{
     campaign::Fault,
-    history::{Call, Outcome},
+    history::{Call, Isolation, Outcome},
     log::{payload::Tag, require, steps::answered},
 };
 
@@ -71,7 +71,7 @@ impl Stage {
             transaction: None,
             from,
             sought: sought.is_some(),
-            committed: true,
+            isolation: Isolation::Committed,
         };
         let client = SENDERS + u32::try_from(reader)?;
         let operation = self.recorder.invoked(client, call)?;

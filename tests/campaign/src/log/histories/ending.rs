@@ -2,7 +2,7 @@
 
 use levada_core::Seed;
 use levada_log::Error;
-use levada_testkit::vfs::{Fault as Faulty, FaultyFs, Keep, When};
+use levada_testkit::vfs::{Fault as Faulty, Keep, When};
 
 use super::{
     asked::Asked,
@@ -11,27 +11,39 @@ use super::{
 use crate::{
     campaign::Fault,
     history::Outcome,
-    log::{require, steps::Steps},
+    log::{
+        require,
+        steps::{Steps, answered},
+    },
 };
 
 /// How often the opening of a folder may meet faults before it meets none.
 const MOST_FAULTS_IN_RECOVERY: u32 = 4;
 
+/// What stops without having been asked.
+#[derive(Clone, Copy, Debug)]
+enum Stop {
+    /// The process.
+    Kill,
+    /// The machine, with any part of what was not synced.
+    PowerCut,
+}
+
 impl Stage {
     pub(super) fn kill(&mut self) -> Result<(), Fault> {
-        self.strike(true);
+        self.strike(Stop::Kill);
         self.reopen()
     }
 
     pub(super) fn cut_power(&mut self) -> Result<(), Fault> {
-        self.strike(false);
+        self.strike(Stop::PowerCut);
         self.reopen()
     }
 
     /// One of the two.
     pub(super) fn crash(&mut self) -> Result<(), Fault> {
-        let is_kill = self.rng.chance(1, 3);
-        self.strike(is_kill);
+        let stop = self.any_stop();
+        self.strike(stop);
         self.reopen()
     }
 
@@ -49,7 +61,7 @@ impl Stage {
         let log = self.log.as_ref().ok_or("no log is open")?;
         let mut ticket = log.close();
         while self.step()? {}
-        let closed = crate::log::steps::answered(&mut ticket);
+        let closed = answered(&mut ticket);
         let closed = closed.ok_or("the log sleeps while it closes")?;
         self.struck.closed += u64::from(closed.is_ok());
         self.crash()
@@ -69,10 +81,9 @@ impl Stage {
         let log = self.options(&steps).open(FOLDER);
         // Whatever it says from here on, it must be true.
         while self.step()? {}
-        let log = match log {
-            Ok(log) => log,
-            // The first log has written meanwhile, or has stopped in a sync that failed before.
-            Err(_) => return self.crash(),
+        // The first log has written meanwhile, or has stopped in a sync that failed before.
+        let Ok(log) = log else {
+            return self.crash();
         };
         self.recorder.restarted()?;
         self.struck.takeovers += 1;
@@ -88,7 +99,7 @@ impl Stage {
         self.fs.heal();
         self.send(0, 0, 1)?;
         self.drain_as_unknown()?;
-        self.strike(true);
+        self.strike(Stop::Kill);
         let files = self.fs.files();
         let is_data = |path: &&std::path::PathBuf| {
             let path = path.to_string_lossy();
@@ -125,23 +136,26 @@ impl Stage {
         Ok(())
     }
 
+    fn any_stop(&mut self) -> Stop {
+        if self.rng.chance(1, 3) {
+            Stop::Kill
+        } else {
+            Stop::PowerCut
+        }
+    }
+
     /// Lets the machine or the process stop.
-    fn strike(&mut self, is_kill: bool) {
+    fn strike(&mut self, stop: Stop) {
         self.partitions.clear();
         self.log = None;
         self.asked.clear();
-        self.fs = self.struck(is_kill);
+        let (fs, count) = match stop {
+            Stop::Kill => (self.fs.kill(), &mut self.struck.kills),
+            Stop::PowerCut => (self.fs.power_cut(Keep::Any), &mut self.struck.power_cuts),
+        };
+        *count += 1;
+        self.fs = fs;
         self.steps = Steps::new(Seed::new(self.fs.calls()).rng("steps"));
-    }
-
-    fn struck(&mut self, is_kill: bool) -> FaultyFs {
-        if is_kill {
-            self.struck.kills += 1;
-            self.fs.kill()
-        } else {
-            self.struck.power_cuts += 1;
-            self.fs.power_cut(Keep::Any)
-        }
     }
 
     /// Opens the folder, with faults on the way.
@@ -164,8 +178,8 @@ impl Stage {
                 }
             }
             self.struck.in_recovery += 1;
-            let is_kill = self.rng.chance(1, 3);
-            self.strike(is_kill);
+            let stop = self.any_stop();
+            self.strike(stop);
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use super::{judge, said};
 use crate::{
     campaign::{Campaign, Cases, Fault, Verdict},
-    history::{Call, Outcome, Place, anomaly::Findings, recorder::Recorder},
+    history::{Call, Isolation, Outcome, Place, anomaly::Findings, recorder::Recorder},
     log::{payload::Tag, require},
 };
 
@@ -273,7 +273,7 @@ fn read(
             transaction: None,
             from,
             sought: false,
-            committed: true,
+            isolation: Isolation::Committed,
         };
         let operation = lock(recorder).invoked(client, call)?;
         let fetched = partition.fetch(from, 64 << 10).wait()?;
