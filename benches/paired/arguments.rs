@@ -5,30 +5,42 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::program::Scale;
+pub use super::program::Scale;
 
 /// What a bench was asked for.
 #[derive(Debug)]
-pub(super) struct Arguments {
-    pub(super) mode: Mode,
-    pub(super) scale: Scale,
+pub struct Arguments {
+    /// What to do.
+    pub mode: Mode,
+    /// How long, and how often.
+    pub scale: Scale,
     only: Option<String>,
 }
 
 /// What a bench does.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Mode {
+pub enum Mode {
     /// Run our program of one workload, for the process that pairs it.
-    Child { events: u64 },
+    Child {
+        /// How many.
+        events: u64,
+    },
     /// Run our programs on little input.
     Smoke,
     /// Measure, beside the peers in this folder if there is one.
-    Measure { peers: Option<PathBuf> },
+    Measure {
+        /// Their folder.
+        peers: Option<PathBuf>,
+    },
 }
 
 impl Arguments {
     /// Reads what is ours and leaves the rest: cargo passes arguments of its own.
-    pub(super) fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+    ///
+    /// # Errors
+    ///
+    /// The argument that has no value, or a wrong one.
+    pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let arguments: Vec<String> = arguments.collect();
         let given = |name: &str| arguments.iter().any(|argument| argument == name);
         let value = |name: &str| {
@@ -70,7 +82,7 @@ impl Arguments {
     }
 
     /// True if this workload was not left out.
-    pub(super) fn wants(&self, workload: &str) -> bool {
+    pub fn wants(&self, workload: &str) -> bool {
         self.only.as_ref().is_none_or(|only| only == workload)
     }
 }

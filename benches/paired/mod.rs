@@ -15,7 +15,7 @@
 //!
 //! Without `--bench`, which cargo passes when it measures, a bench is a test and runs as a smoke.
 
-mod arguments;
+pub mod arguments;
 mod figure;
 mod program;
 mod report;

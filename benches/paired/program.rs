@@ -15,11 +15,11 @@ use crate::ALLOCATOR_NAME;
 
 /// How long and how often programs run.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scale {
+pub struct Scale {
     /// How long the fastest program runs, at least.
-    pub(super) seconds: u64,
+    pub seconds: u64,
     /// How often each runs.
-    pub(super) rounds: usize,
+    pub rounds: usize,
     /// Events of the first run, which shows how many are needed.
     pub(super) pilot: u64,
 }
@@ -40,7 +40,7 @@ impl Scale {
     };
 
     /// True if it is enough for a verdict.
-    pub(super) fn is_check(self) -> bool {
+    pub fn is_check(self) -> bool {
         self.seconds >= Self::CHECK.seconds && self.rounds >= Self::CHECK.rounds
     }
 

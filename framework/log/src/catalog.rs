@@ -7,9 +7,11 @@ use std::{
 
 use crate::{
     Error, Result,
+    limits::MAX_PRODUCERS,
     meta::{Change, Image, Positions, Settings, TopicImage},
     name::folded,
     partition::{PartitionId, state::PartitionState},
+    producer::ProducerState,
     shared::lock,
     topic::TopicOptions,
 };
@@ -20,7 +22,9 @@ pub(crate) struct Catalog {
     /// By name, folded: no two names differ in case only.
     topics: BTreeMap<String, Arc<TopicState>>,
     groups: BTreeMap<String, Arc<GroupState>>,
+    producers: BTreeMap<String, Arc<ProducerState>>,
     next_topic: u32,
+    next_producer: u64,
 }
 
 /// A topic.
@@ -43,6 +47,7 @@ impl Catalog {
     pub(crate) fn new(image: &Image) -> Self {
         let mut catalog = Self {
             next_topic: 1,
+            next_producer: image.next_producer.max(1),
             ..Self::default()
         };
         for (&id, topic) in &image.topics {
@@ -50,6 +55,12 @@ impl Catalog {
         }
         for (name, positions) in &image.groups {
             *lock(&catalog.group(name).positions) = positions.clone();
+        }
+        for (&id, producer) in &image.producers {
+            let state = ProducerState::new(id, &producer.name, producer.epoch);
+            catalog
+                .producers
+                .insert(producer.name.clone(), state.into());
         }
         catalog
     }
@@ -78,6 +89,42 @@ impl Catalog {
 
     pub(crate) fn groups(&self) -> impl Iterator<Item = &Arc<GroupState>> {
         self.groups.values()
+    }
+
+    /// The producer called `name`, made if it is new.
+    pub(crate) fn producer(&mut self, name: &str) -> Result<Arc<ProducerState>> {
+        let known = self.producers.get(name);
+        if let Some(known) = known.filter(|known| !known.is_forgotten()) {
+            return Ok(Arc::clone(known));
+        }
+        if self.producers.len() >= MAX_PRODUCERS {
+            return Err(Error::TooLarge {
+                what: "number of producers",
+                size: self.producers.len() as u64 + 1,
+                limit: MAX_PRODUCERS as u64,
+            });
+        }
+        let made = Arc::new(ProducerState::new(self.next_producer, name, 0));
+        self.next_producer += 1;
+        self.producers.insert(name.to_owned(), Arc::clone(&made));
+        Ok(made)
+    }
+
+    /// The producer called `name`, if there is one.
+    pub(crate) fn known_producer(&self, name: &str) -> Option<&Arc<ProducerState>> {
+        self.producers.get(name)
+    }
+
+    pub(crate) fn producers(&self) -> impl Iterator<Item = &Arc<ProducerState>> {
+        self.producers.values()
+    }
+
+    /// Forgets a producer.
+    pub(crate) fn forget(&mut self, producer: &Arc<ProducerState>) {
+        let known = self.producers.get(&*producer.name);
+        if known.is_some_and(|known| Arc::ptr_eq(known, producer)) {
+            self.producers.remove(&*producer.name);
+        }
     }
 
     pub(crate) fn partitions(&self) -> Vec<Arc<PartitionState>> {

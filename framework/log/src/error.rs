@@ -77,6 +77,14 @@ pub enum Error {
         /// The data folder.
         folder: PathBuf,
     },
+    /// There is no such producer.
+    #[error("producer `{name}` does not exist in {}: open it first", .folder.display())]
+    UnknownProducer {
+        /// The name asked for.
+        name: String,
+        /// The data folder.
+        folder: PathBuf,
+    },
     /// A topic of that name exists already, or one whose name differs only in case.
     #[error("topic `{name}` cannot be created: topic `{existing}` exists already")]
     TopicExists {
@@ -129,6 +137,53 @@ pub enum Error {
     /// The topic is sealed.
     #[error("topic `{topic}` is sealed: nothing more can be appended to it")]
     Sealed {
+        /// The topic.
+        topic: Arc<str>,
+    },
+    /// The name of the producer was opened again, or the producer was forgotten.
+    #[error(
+        "producer `{producer}` was opened again meanwhile, or forgotten: this one appends no more"
+    )]
+    ProducerFenced {
+        /// The producer.
+        producer: Arc<str>,
+    },
+    /// A sequence is neither the next one nor that of a batch that is remembered.
+    #[error(
+        "producer `{producer}` sent sequence {sequence} to topic `{topic}` partition {partition}, \
+         where {expected} comes next: send what is missing first, or go on from there"
+    )]
+    OutOfSequence {
+        /// The producer.
+        producer: Arc<str>,
+        /// The topic.
+        topic: Arc<str>,
+        /// The partition.
+        partition: u32,
+        /// The sequence that is expected.
+        expected: u64,
+        /// The first sequence of the batch.
+        sequence: u64,
+    },
+    /// The transaction cannot be committed any more.
+    #[error("the transaction of producer `{producer}` is aborted: {cause}; do it again")]
+    TransactionFailed {
+        /// The producer.
+        producer: Arc<str>,
+        /// The first failure in it.
+        cause: Arc<str>,
+    },
+    /// The transaction has ended.
+    #[error("the transaction of producer `{producer}` is over")]
+    TransactionOver {
+        /// The producer.
+        producer: Arc<str>,
+    },
+    /// The partition was opened with another handle on another folder.
+    #[error("producer `{producer}` and topic `{topic}` belong to different logs")]
+    ForeignPartition {
+        /// The producer.
+        producer: Arc<str>,
         /// The topic.
         topic: Arc<str>,
     },

@@ -93,7 +93,14 @@ impl Group {
         lock(&self.state.positions).get(&partition.id()).copied()
     }
 
-    fn checked(&self, positions: &[(&Partition, u64)]) -> Result<Vec<(PartitionId, u64)>> {
+    pub(crate) fn state(&self) -> Arc<GroupState> {
+        Arc::clone(&self.state)
+    }
+
+    pub(crate) fn checked(
+        &self,
+        positions: &[(&Partition, u64)],
+    ) -> Result<Vec<(PartitionId, u64)>> {
         if positions.len() > MAX_POSITIONS {
             return Err(Error::TooLarge {
                 what: "number of positions",

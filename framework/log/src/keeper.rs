@@ -184,7 +184,7 @@ impl Keeper {
             .expect("a step is made while a journal is flushed");
         if let Some((partition, upto)) = full.partitions.last() {
             shared.check_fence()?;
-            let batches = partition.tail_upto(*upto);
+            let batches = partition.reading().tail_upto(*upto);
             let record = self.image.partition_mut(partition.id);
             let record = record.expect("a partition is in the image before its batches");
             let (vfs, paths) = (&*shared.vfs, &shared.paths);
@@ -192,7 +192,7 @@ impl Keeper {
             let segments = record.segments.clone();
             match segment::flush(vfs, paths, partition.id, segments, &batches, bytes) {
                 Ok(segments) => {
-                    partition.flushed(&segments);
+                    partition.reading().flushed(&segments);
                     let headers = batches.iter().map(|(header, _)| *header);
                     self.image.flushed(partition.id, segments, headers);
                 }

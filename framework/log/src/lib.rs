@@ -47,7 +47,6 @@
 
 mod batch;
 mod catalog;
-mod commit;
 mod error;
 mod fence;
 mod fetched;
@@ -63,6 +62,7 @@ mod name;
 mod options;
 mod partition;
 mod paths;
+mod producer;
 mod queue;
 mod reader;
 mod recovery;
@@ -71,6 +71,7 @@ mod segment;
 mod shared;
 mod ticket;
 mod topic;
+mod transaction;
 pub mod vfs;
 mod writer;
 
@@ -82,13 +83,16 @@ pub use error::{Error, Result};
 pub use fetched::{Fetched, FetchedBatch};
 pub use group::Group;
 pub use limits::{
-    MAX_BATCH_BYTES, MAX_HEADERS, MAX_KEY_BYTES, MAX_NAME_LEN, MAX_PARTITIONS, MAX_RECORD_BYTES,
+    MAX_BATCH_BYTES, MAX_HEADERS, MAX_KEY_BYTES, MAX_NAME_LEN, MAX_PARTITIONS, MAX_PRODUCERS,
+    MAX_RECORD_BYTES,
 };
 pub use log::Log;
 pub use name::check as check_name;
 pub use options::Options;
-pub use partition::{Appended, Partition, Status};
+pub use partition::{Appended, Isolation, Partition, Status};
+pub use producer::Producer;
 pub use recovery::{CutCommit, Recovery};
 pub use retention::Retention;
 pub use ticket::Ticket;
 pub use topic::{Acks, Compression, Topic, TopicOptions};
+pub use transaction::Transaction;

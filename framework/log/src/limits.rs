@@ -12,6 +12,8 @@ pub const MAX_HEADERS: usize = 256;
 pub const MAX_NAME_LEN: usize = 128;
 /// Partitions of one topic.
 pub const MAX_PARTITIONS: u32 = 10_000;
+/// Producers that a log knows: each is remembered in every partition that it appends to.
+pub const MAX_PRODUCERS: usize = 1024;
 
 /// Batches of a producer that are remembered in each partition, so that a repeat gets the offsets
 /// of the original: what Kafka keeps.
@@ -25,10 +27,14 @@ pub(crate) const MAX_ENTRIES: usize = 64 << 10;
 pub(crate) const MAX_FRAME_BYTES: usize = 32 << 20;
 /// Bytes of the image: every topic's every partition with its segments.
 pub(crate) const MAX_IMAGE_BYTES: usize = 256 << 20;
+/// Records that one group commit takes from the queue. The batch that overfills it comes on top.
+pub(crate) const COMMIT_RECORDS: u64 = 4 << 20;
 /// More offsets than one group commit can hold in one partition.
 pub(crate) const MAX_OFFSETS_PER_COMMIT: u64 = 8 << 20;
+/// More offsets than group commits that were not synced can hold: there is a sync before.
+pub(crate) const MAX_UNSYNCED_OFFSETS: u64 = 2 * MAX_OFFSETS_PER_COMMIT;
 
 const _: () = assert!(MAX_RECORD_BYTES < MAX_BATCH_BYTES);
 const _: () = assert!(COMMIT_BYTES + MAX_BATCH_BYTES + (MAX_ENTRIES + 2) * 32 < MAX_FRAME_BYTES);
-// A record takes at least four bytes.
-const _: () = assert!((COMMIT_BYTES + MAX_BATCH_BYTES) as u64 / 4 < MAX_OFFSETS_PER_COMMIT);
+// A record takes at least four bytes before it is compressed.
+const _: () = assert!(COMMIT_RECORDS + MAX_BATCH_BYTES as u64 / 4 <= MAX_OFFSETS_PER_COMMIT);

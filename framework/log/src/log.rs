@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use crate::{
-    Error, Group, Options, Recovery, Result, Ticket, Topic, TopicOptions, name,
+    Error, Group, Options, Producer, Recovery, Result, Ticket, Topic, TopicOptions, name,
     shared::{Handle, Item, Shared, lock},
 };
 
@@ -195,6 +195,62 @@ impl Log {
             .collect()
     }
 
+    /// Opens the producer called `name`, making it if it is new. Whoever had the name before is
+    /// fenced: their appends are refused from this call on, and their transaction is aborted.
+    ///
+    /// See [`Producer`].
+    ///
+    /// # Errors
+    ///
+    /// By the ticket: [`Error::BadName`], [`Error::TooLarge`] (see
+    /// [`MAX_PRODUCERS`](crate::MAX_PRODUCERS)), else as for
+    /// [`Partition::append`](crate::Partition::append).
+    pub fn producer(&self, name: &str) -> Ticket<Producer> {
+        let known = name::check("producer", name);
+        let producer = known.and_then(|()| lock(&self.shared().catalog).producer(name));
+        producer.map_or_else(Ticket::refused, |producer| producer.open(&self.handle))
+    }
+
+    /// Forgets the producer called `name`: what it appended stays, but its handle is fenced, and
+    /// repeats of it are not known any more. Whoever opens the name again begins at sequence 0.
+    ///
+    /// # Errors
+    ///
+    /// By the ticket: [`Error::UnknownProducer`], else as for
+    /// [`Partition::append`](crate::Partition::append).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_log::{Error, Log};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// let mut import = log.producer("import-of-2009").wait()?;
+    /// log.forget_producer("import-of-2009").wait()?;
+    /// assert!(matches!(import.begin(), Err(Error::ProducerFenced { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn forget_producer(&self, name: &str) -> Ticket<()> {
+        let known = lock(&self.shared().catalog).known_producer(name).cloned();
+        match known.filter(|known| !known.is_forgotten()) {
+            Some(producer) => producer.forget(&self.shared().queue),
+            None => Ticket::refused(Error::UnknownProducer {
+                name: name.to_owned(),
+                folder: self.shared().paths.folder().to_path_buf(),
+            }),
+        }
+    }
+
+    /// The names of all producers that are known, in order.
+    pub fn producers(&self) -> Vec<Arc<str>> {
+        let catalog = lock(&self.shared().catalog);
+        let producers = catalog.producers();
+        producers
+            .map(|producer| Arc::clone(&producer.name))
+            .collect()
+    }
+
     /// How often the folder has been opened: the number of this life.
     ///
     /// See [`close`](Self::close).
@@ -235,7 +291,7 @@ impl Log {
     /// ```
     pub fn close(&self) -> Ticket<()> {
         let (completion, ticket) = Ticket::new();
-        self.shared().queue.push_last(Item::Close { completion });
+        self.shared().queue.push_always(Item::Close { completion });
         ticket
     }
 

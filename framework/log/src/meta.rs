@@ -18,9 +18,9 @@ use levada_core::Timestamp;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use crate::{
-    Acks, Compression, Error, Result, Retention,
+    Acks, Appended, Compression, Error, Result, Retention,
     batch::header::{Header, How},
-    limits::SEQUENCE_WINDOW,
+    limits::{MAX_UNSYNCED_OFFSETS, SEQUENCE_WINDOW},
     partition::PartitionId,
 };
 
@@ -99,6 +99,13 @@ pub(crate) struct ProducerImage {
     pub(crate) open: Option<OpenTransaction>,
 }
 
+/// How a transaction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Outcome {
+    Committed,
+    Aborted,
+}
+
 /// A transaction that has begun and not ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OpenTransaction {
@@ -155,6 +162,13 @@ pub(crate) struct Aborted {
     pub(crate) epoch: u64,
     /// Everything of it lies in here, and other batches as well.
     pub(crate) range: Range<u64>,
+}
+
+impl Aborted {
+    /// Its producer and epoch.
+    pub(crate) fn transaction(&self) -> (u64, u64) {
+        (self.producer, self.epoch)
+    }
 }
 
 /// A batch that a producer appended.
@@ -228,7 +242,7 @@ pub(crate) enum Change {
     TransactionEnded {
         producer: u64,
         epoch: u64,
-        committed: bool,
+        outcome: Outcome,
         ranges: Vec<(PartitionId, Range<u64>)>,
         positions: Vec<(String, Vec<(PartitionId, u64)>)>,
     },
@@ -346,14 +360,15 @@ impl Image {
             Change::TransactionEnded {
                 producer,
                 epoch,
-                committed,
+                outcome,
                 ranges,
                 positions,
             } => {
                 if let Some(producer) = self.producers.get_mut(&producer) {
                     producer.open.take_if(|open| open.epoch == epoch);
                 }
-                for (id, range) in ranges.into_iter().filter(|_| !committed) {
+                let aborted = ranges.into_iter().filter(|_| outcome == Outcome::Aborted);
+                for (id, range) in aborted {
                     if let Some(record) = self.partition_mut(id) {
                         record.aborted.push(Aborted {
                             producer,
@@ -413,7 +428,7 @@ impl Image {
             self.apply(Change::TransactionEnded {
                 producer,
                 epoch: transaction.epoch,
-                committed: false,
+                outcome: Outcome::Aborted,
                 ranges: transaction.ranges.into_iter().collect(),
                 positions: Vec::new(),
             });
@@ -453,6 +468,16 @@ impl Image {
         }
     }
 
+    /// Lifts next offsets above all that was acknowledged without being durable: a power cut may have
+    /// taken it without a trace, after somebody read it.
+    pub(crate) fn lift_unsynced(&mut self) {
+        let weak = self.topics.values_mut();
+        let weak = weak.filter(|topic| topic.settings.acks != Acks::Durable);
+        for record in weak.flat_map(|topic| &mut topic.partitions) {
+            record.next += MAX_UNSYNCED_OFFSETS;
+        }
+    }
+
     /// Lifts the next offset of a partition, if there is one, to `offset`.
     pub(crate) fn lift_next_offset(&mut self, id: PartitionId, offset: u64) {
         if let Some(partition) = self.partition_mut(id) {
@@ -461,19 +486,37 @@ impl Image {
     }
 }
 
+impl Sequenced {
+    /// What is remembered of a batch that has sequences, and whose they are.
+    pub(crate) fn of(header: &Header) -> Option<(u64, Self)> {
+        let by = header.produced?;
+        let How::Sequenced(first, last) = by.how else {
+            return None;
+        };
+        let batch = Self {
+            first,
+            last,
+            offsets: header.base_offset..header.end(),
+            append_time: header.append_time,
+        };
+        Some((by.producer, batch))
+    }
+
+    /// What its producer is told, each time.
+    pub(crate) fn appended(&self) -> Appended {
+        Appended {
+            offsets: self.offsets.clone(),
+            append_time: self.append_time,
+        }
+    }
+}
+
 impl PartitionImage {
     /// Remembers what a producer appended, and forgets the oldest.
     fn note_sequences(&mut self, header: &Header) {
-        if let Some(by) = header.produced
-            && let How::Sequenced(first, last) = by.how
-        {
-            let window = self.sequences.entry(by.producer).or_default();
-            window.push_back(Sequenced {
-                first,
-                last,
-                offsets: header.base_offset..header.end(),
-                append_time: header.append_time,
-            });
+        if let Some((producer, batch)) = Sequenced::of(header) {
+            let window = self.sequences.entry(producer).or_default();
+            window.push_back(batch);
             if window.len() > SEQUENCE_WINDOW {
                 window.pop_front();
             }

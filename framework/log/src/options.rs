@@ -2,7 +2,7 @@
 //!
 //! Seams are values, so that a test or a simulator hands in its own.
 
-use std::{future::poll_fn, path::Path, sync::Arc};
+use std::{future::poll_fn, path::Path, sync::Arc, time::Duration};
 
 use levada_core::{Clock, Seed, Spawner, SystemClock, Threads};
 
@@ -55,6 +55,7 @@ impl Default for Options {
                 segment_bytes: 64 << 20,
                 journal_bytes: 32 << 20,
                 queue_bytes: 32 << 20,
+                transaction_timeout: Duration::from_mins(1),
             },
         }
     }
@@ -115,6 +116,13 @@ impl Options {
     /// ```
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.limits.queue_bytes = bytes;
+        self
+    }
+
+    /// How long a [transaction](crate::Transaction) may be open before the log aborts it. Default: a
+    /// minute.
+    pub fn transaction_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.transaction_timeout = timeout;
         self
     }
 

@@ -10,7 +10,7 @@ use futures::task::AtomicWaker;
 
 use crate::{
     Error, Result,
-    limits::{COMMIT_BYTES, MAX_ENTRIES},
+    limits::{COMMIT_BYTES, COMMIT_RECORDS, MAX_ENTRIES},
     shared::{Item, lock},
 };
 
@@ -64,13 +64,19 @@ impl Queue {
         Ok(())
     }
 
+    /// Takes room for a metadata change without lists, which must then be pushed.
+    pub(crate) fn reserve_change(&self) -> Result<()> {
+        self.reserve(CHANGE_BYTES)
+    }
+
     /// Queues an item that room was reserved for.
     pub(crate) fn push(&self, item: Item) {
         let bytes = size(&item);
         let mut waiting = lock(&self.waiting);
         if let Some(error) = waiting.closed.clone() {
             drop(waiting);
-            item.refuse(error);
+            // Whoever pushes holds the locks of what a refusal would touch; nothing follows any more.
+            item.answer(error);
             return;
         }
         waiting.items.push_back((bytes, item));
@@ -86,8 +92,8 @@ impl Queue {
         }
     }
 
-    /// Queues the last item, whatever else waits.
-    pub(crate) fn push_last(&self, item: Item) {
+    /// Queues an item, whatever else waits: one that ends something that would else stay.
+    pub(crate) fn push_always(&self, item: Item) {
         lock(&self.waiting).bytes += size(&item);
         self.push(item);
     }
@@ -96,12 +102,15 @@ impl Queue {
     pub(crate) fn take_commit(&self) -> Vec<Item> {
         let mut waiting = lock(&self.waiting);
         let mut taken = Vec::new();
-        let mut bytes = 0;
-        while bytes < COMMIT_BYTES && taken.len() < MAX_ENTRIES {
+        let (mut bytes, mut records) = (0, 0);
+        while bytes < COMMIT_BYTES && records < COMMIT_RECORDS && taken.len() < MAX_ENTRIES {
             let Some((size, item)) = waiting.items.pop_front() else {
                 break;
             };
             bytes += size;
+            if let Item::Batch { header, .. } = &item {
+                records += u64::from(header.count);
+            }
             taken.push(item);
         }
         waiting.bytes -= bytes;
@@ -172,8 +181,21 @@ impl Waiting {
 fn size(item: &Item) -> usize {
     match item {
         Item::Batch { bytes, .. } => bytes.len(),
-        Item::CreateTopic { .. } | Item::Close { .. } => CHANGE_BYTES,
+        Item::CreateTopic { .. }
+        | Item::Repeat { .. }
+        | Item::OpenProducer { .. }
+        | Item::ForgetProducer { .. }
+        | Item::Begin { .. }
+        | Item::Close { .. } => CHANGE_BYTES,
         Item::MovePositions { positions, .. } => CHANGE_BYTES + positions.len() * ELEMENT_BYTES,
+        Item::End {
+            partitions,
+            positions,
+            ..
+        } => {
+            let positions = positions.as_ref().map_or(0, |(_, moves)| moves.len());
+            CHANGE_BYTES + (partitions + positions) * ELEMENT_BYTES
+        }
         Item::Seal { topic, .. } => CHANGE_BYTES + topic.partitions.len() * ELEMENT_BYTES,
     }
 }

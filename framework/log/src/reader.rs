@@ -10,9 +10,9 @@ use futures::task::AtomicWaker;
 use levada_core::Timestamp;
 
 use crate::{
-    Error, Fetched, FetchedBatch, Result,
+    Error, Fetched, Isolation, Result,
     meta::{Segment, SegmentName},
-    partition::{PartitionId, first_append_time, state::PartitionState},
+    partition::{PartitionId, first_append_time, reading::View, state::PartitionState},
     segment::read::{Index, Unread, Want},
     shared::{Life, Shared, lock},
     ticket::Completion,
@@ -31,6 +31,7 @@ pub(crate) struct Read {
     pub(crate) partition: Arc<PartitionState>,
     pub(crate) from: u64,
     pub(crate) max_bytes: usize,
+    pub(crate) isolation: Isolation,
     pub(crate) answer: Answer,
 }
 
@@ -139,32 +140,39 @@ impl Reader {
     fn fetch(&mut self, read: &Read) -> Result<Fetched> {
         let Read {
             partition,
-            from,
             max_bytes,
+            isolation,
             ..
         } = read;
-        if let Some(known) = partition.fetch_from_memory(*from, *max_bytes) {
-            return known;
+        let mut from = read.from;
+        // A segment may have nothing that the reader sees.
+        loop {
+            let view = match partition.fetch_from_memory(from, *max_bytes, *isolation) {
+                Ok(known) => return known,
+                Err(view) => view,
+            };
+            let segment = partition.reading().segment_at(from);
+            let Some(segment) = segment else { continue };
+            let fetched = match self.read(partition.id, segment, &view, from, *max_bytes) {
+                Ok(fetched) => fetched,
+                Err(Unread::Io(error)) => return Err(error),
+                Err(Unread::Damaged(reason)) => return Err(partition.fail(&reason)),
+            };
+            if !fetched.batches.is_empty() {
+                return Ok(fetched);
+            }
+            from = fetched.next;
         }
-        let segment = partition
-            .segment_at(*from)
-            .expect("what is not in memory is in a segment");
-        let batches = match self.read(partition.id, segment, *from, *max_bytes) {
-            Ok(batches) => batches,
-            Err(Unread::Io(error)) => return Err(error),
-            Err(Unread::Damaged(reason)) => return Err(partition.fail(&reason)),
-        };
-        let next = batches.last().map_or(*from, FetchedBatch::end_offset);
-        Ok(Fetched { batches, next })
     }
 
     fn read(
         &mut self,
         id: PartitionId,
         segment: Segment,
+        view: &View,
         from: u64,
         max_bytes: usize,
-    ) -> Result<Vec<FetchedBatch>, Unread> {
+    ) -> Result<Fetched, Unread> {
         let path = self.life.0.paths.segment(id, segment.name());
         let key = (id, segment.name());
         let file = match self.files.iter().position(|(open, _)| *open == key) {
@@ -188,6 +196,7 @@ impl Reader {
             id,
             segment,
             path: &path,
+            view,
             from,
             max_bytes,
         }

@@ -17,6 +17,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -24,14 +25,16 @@ use futures::task::AtomicWaker;
 use levada_core::Clock;
 
 use crate::{
-    Error, Topic,
+    Error, Producer, Topic,
     batch::header::Header,
     catalog::{Catalog, GroupState, TopicState},
     error::Failure,
     fence::Fence,
     keeper::FlushSlot,
+    meta::{Outcome, Sequenced},
     partition::{Appended, PartitionId, state::PartitionState},
     paths::Paths,
+    producer::{Moves, ProducerState},
     queue::Queue,
     reader::Reads,
     ticket::Completion,
@@ -42,9 +45,42 @@ use crate::{
 pub(crate) enum Item {
     Batch {
         partition: Arc<PartitionState>,
+        producer: Option<Arc<ProducerState>>,
         header: Header,
         bytes: Bytes,
+        /// `None` if it was acknowledged when it was queued.
+        completion: Option<Completion<Appended>>,
+    },
+    /// Nothing, but it is answered when its original is acknowledged.
+    Repeat {
+        partition: Arc<PartitionState>,
+        original: Sequenced,
         completion: Completion<Appended>,
+    },
+    OpenProducer {
+        producer: Producer,
+        completion: Completion<Producer>,
+    },
+    ForgetProducer {
+        producer: Arc<ProducerState>,
+        completion: Completion<()>,
+    },
+    /// A transaction begins.
+    Begin {
+        producer: Arc<ProducerState>,
+        epoch: u64,
+        /// By the clock's elapsed time.
+        began: Duration,
+    },
+    /// A transaction ends.
+    End {
+        producer: Arc<ProducerState>,
+        epoch: u64,
+        outcome: Outcome,
+        /// In how many partitions it may have records.
+        partitions: usize,
+        positions: Option<Moves>,
+        completion: Option<Completion<()>>,
     },
     CreateTopic {
         topic: Topic,
@@ -64,13 +100,50 @@ pub(crate) enum Item {
 }
 
 impl Item {
-    /// Answers that it was not done.
+    /// Answers that it was not done, after it was queued: what follows from it is undone.
     pub(crate) fn refuse(self, error: Error) {
         match self {
-            Self::Batch { completion, .. } => completion.complete(Err(error)),
+            Self::Batch {
+                partition,
+                producer,
+                header,
+                completion,
+                ..
+            } => {
+                if let (Some(producer), Some(by)) = (producer, header.produced) {
+                    producer.fail(by.epoch, &error);
+                }
+                partition.refuse(&header, completion, error);
+            }
+            Self::Begin {
+                producer, epoch, ..
+            } => {
+                producer.fail(epoch, &error);
+            }
+            item => item.answer(error),
+        }
+    }
+
+    /// Answers that it was not done.
+    pub(crate) fn answer(self, error: Error) {
+        match self {
+            Self::Batch { completion, .. } => {
+                if let Some(completion) = completion {
+                    completion.complete(Err(error));
+                }
+            }
+            Self::End { completion, .. } => {
+                if let Some(completion) = completion {
+                    completion.complete(Err(error));
+                }
+            }
+            Self::Begin { .. } => {}
+            Self::Repeat { completion, .. } => completion.complete(Err(error)),
             Self::CreateTopic { completion, .. } => completion.complete(Err(error)),
+            Self::OpenProducer { completion, .. } => completion.complete(Err(error)),
             Self::MovePositions { completion, .. }
             | Self::Seal { completion, .. }
+            | Self::ForgetProducer { completion, .. }
             | Self::Close { completion } => completion.complete(Err(error)),
         }
     }
@@ -118,13 +191,13 @@ pub(crate) struct Parts {
     pub(crate) lock: FolderLock,
 }
 
-/// Sizes that a user may choose.
-#[expect(clippy::struct_field_names, reason = "the unit is part of a name")]
+/// What a user may choose.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) segment_bytes: u64,
     pub(crate) journal_bytes: u64,
     pub(crate) queue_bytes: usize,
+    pub(crate) transaction_timeout: Duration,
 }
 
 impl Shared {
@@ -189,7 +262,7 @@ impl Shared {
         }
         let partitions = lock(&self.catalog).partitions();
         for partition in partitions {
-            partition.stop();
+            partition.reading().stop();
         }
     }
 

@@ -58,6 +58,11 @@ impl<T> Ticket<T> {
         Self(Answer::Known(Some(answer)))
     }
 
+    /// A ticket for a call that was refused.
+    pub(crate) fn refused(error: Error) -> Self {
+        Self::known(Err(error))
+    }
+
     /// Blocks the calling thread until the answer is there. Not for threads that run tasks.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use crate::{
     catalog::TopicState,
     limits::{MAX_NAME_LEN, MAX_PARTITIONS},
     meta::Settings,
-    partition::state::Phase,
+    partition::reading::Phase,
     shared::{Handle, Item},
 };
 

@@ -11,6 +11,9 @@
 //! | [`hostile`] | sizes that somebody else wrote cost neither a panic nor memory |
 //! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
 //! | [`faults`] | full disks, short writes |
+//! | [`acks`] | what a topic acknowledges early is lost with the power only, and no offset is given twice |
+//! | [`producers`] | repeats are known, gaps, resets and zombies refused |
+//! | [`transactions`] | all or nothing, for readers of committed records |
 
 #![expect(
     clippy::unwrap_used,
@@ -18,13 +21,17 @@
     reason = "a test whose scene cannot be set has failed"
 )]
 
+mod acks;
 mod damage;
 mod failed_sync;
 mod faults;
 mod groups;
 mod hostile;
+mod machine;
 mod one_process;
+mod producers;
 mod round_trip;
 mod support;
 mod torn;
+mod transactions;
 mod zero_copy;

@@ -50,8 +50,15 @@ pub(crate) enum Entry {
     Change(Bytes),
 }
 
-/// Writes the frame of group commit `commit` into `frame`, without the padding after it.
-pub(crate) fn encode(frame: &mut Vec<u8>, journal: JournalId, commit: u64, entries: &[Entry]) {
+/// Writes the frame of group commit `commit` into `frame`, without the padding after it. `synced` is
+/// the last one that is durable.
+pub(crate) fn encode(
+    frame: &mut Vec<u8>,
+    journal: JournalId,
+    commit: u64,
+    synced: u64,
+    entries: &[Entry],
+) {
     let count = u32::try_from(entries.len()).expect("entries are below their limit");
     let directory_len = entries.len() * ROW_LEN;
     frame.clear();
@@ -84,7 +91,7 @@ pub(crate) fn encode(frame: &mut Vec<u8>, journal: JournalId, commit: u64, entri
     let head = Head {
         journal,
         commit,
-        acknowledged: commit - 1,
+        synced,
         count,
         len,
         directory_crc,
@@ -98,8 +105,8 @@ pub(crate) struct Head {
     pub(crate) journal: JournalId,
     /// The number of this group commit; one more than the one before, over all journals.
     pub(crate) commit: u64,
-    /// The last group commit that was acknowledged when this frame was written.
-    pub(crate) acknowledged: u64,
+    /// The last group commit that was durable when this frame was written.
+    pub(crate) synced: u64,
     /// Entries in the directory.
     pub(crate) count: u32,
     /// Bytes of the frame, without padding.
@@ -125,7 +132,7 @@ impl Head {
         put(&self.journal.instance.to_le_bytes());
         put(&self.journal.number.to_le_bytes());
         put(&self.commit.to_le_bytes());
-        put(&self.acknowledged.to_le_bytes());
+        put(&self.synced.to_le_bytes());
         put(&[0; 8]);
         assert_eq!(at, HEAD_LEN, "the fields fill the head");
         let checksum = crc32c::crc32c(&head[CHECKED_FROM..]);
@@ -146,7 +153,7 @@ impl Head {
                 number: u64_at(head, 40),
             },
             commit: u64_at(head, 48),
-            acknowledged: u64_at(head, 56),
+            synced: u64_at(head, 56),
             count: u32_at(head, 16),
             len: u32_at(head, 12),
             directory_crc: u32_at(head, 20),

@@ -22,6 +22,10 @@ pub(crate) struct Journal {
     file: Box<dyn VfsFile>,
     path: PathBuf,
     id: JournalId,
+    /// The last group commit that is known to be durable.
+    synced: u64,
+    /// The last group commit that was written.
+    written: u64,
     /// Where the next frame starts.
     end: u64,
     /// The frame being built; kept for its room.
@@ -29,11 +33,13 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Starts a journal, in the file of an old one if there is a spare.
+    /// Starts a journal whose first group commit is `commit`, in the file of an old one if there is a
+    /// spare. All before it is durable.
     pub(crate) fn create(
         vfs: &dyn Vfs,
         paths: &Paths,
         id: JournalId,
+        commit: u64,
         spare: Option<u64>,
     ) -> Result<Self, Failure> {
         let path = paths.journal(id.number);
@@ -54,6 +60,8 @@ impl Journal {
             file,
             path,
             id,
+            synced: commit - 1,
+            written: commit - 1,
             end: 0,
             buffer: Vec::new(),
         })
@@ -72,25 +80,29 @@ impl Journal {
         self.end
     }
 
-    /// Writes the frame of a group commit. It is durable only after [`sync`](Self::sync), and the
-    /// next frame takes its place unless it was.
+    /// Writes the frame of a group commit. It is durable only after [`sync`](Self::sync).
     ///
     /// The head goes last: if the disk is full before, no frame is there that a later opening could
-    /// take for one, and what was refused stays refused.
+    /// take for one, and what was refused stays refused; the next frame takes its place.
     pub(crate) fn write(&mut self, commit: u64, entries: &[Entry]) -> Result<(), Failure> {
-        frame::encode(&mut self.buffer, self.id, commit, entries);
+        frame::encode(&mut self.buffer, self.id, commit, self.synced, entries);
         self.buffer
             .resize(self.buffer.len().next_multiple_of(PAGE), 0);
         let (head, rest) = self.buffer.split_at(frame::HEAD_LEN);
         let written = self.file.write_all_at(rest, self.end + head.len() as u64);
         let written = written.and_then(|()| self.file.write_all_at(head, self.end));
-        written.map_err(|e| unwritten("cannot write", &self.path, e))
+        written.map_err(|e| unwritten("cannot write", &self.path, e))?;
+        self.written = commit;
+        self.end += self.buffer.len() as u64;
+        Ok(())
     }
 
-    /// Makes the frame that was written last durable.
+    /// Makes all that was written durable.
     pub(crate) fn sync(&mut self) -> Result<(), Failure> {
-        self.file.sync_data().map_err(|e| unsynced(&self.path, e))?;
-        self.end += self.buffer.len() as u64;
+        if self.synced < self.written {
+            self.file.sync_data().map_err(|e| unsynced(&self.path, e))?;
+            self.synced = self.written;
+        }
         Ok(())
     }
 }

@@ -1,9 +1,11 @@
 //! Reads the journals after a stop, and tells a torn end from damage.
 //!
-//! Group commit *n* + 1 is written only after *n* was synced. So a frame that has a later one
-//! behind it was acknowledged, and if it is broken, that is damage: its partitions stop, its bytes
-//! stay. Only the last frame can be torn; it can as well have rotted after it was acknowledged, and
-//! no checksum tells the two apart. It is cut, and the cut is reported.
+//! Each frame names the last group commit that was durable when it was written. So one that a later
+//! frame, or a later journal, says to be durable was acknowledged, and if it is broken, that is
+//! damage: its partitions stop, its bytes stay. Only what was written since the last sync can be
+//! torn: one group commit, and before it those that only topics with weaker acknowledgements were
+//! in. It can as well have rotted after it was acknowledged, and no checksum tells the two apart. So
+//! from the first that is broken on it is cut, and the cut is reported.
 
 use bytes::Bytes;
 
@@ -38,12 +40,12 @@ pub(crate) struct End {
     pub(crate) cut: Option<Cut>,
 }
 
-/// The last group commit, torn or rotted, and cut.
+/// What was written since the last sync, torn or rotted, and cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cut {
     pub(crate) journal: u64,
     pub(crate) position: u64,
-    /// What it would have ended at, by partition; `None` if that cannot be read any more.
+    /// What its batches would have ended at, by partition; `None` if that cannot be read any more.
     pub(crate) ends: Option<Vec<(PartitionId, u64)>>,
 }
 
@@ -131,7 +133,7 @@ impl<'a> Reader<'a> {
     ) -> Result<bool> {
         let bytes = self.read(self.position, HEAD_LEN)?;
         let head = match Head::parse(&bytes, self.id) {
-            Some(head) if head.commit == end.commit && head.acknowledged + 1 == head.commit => head,
+            Some(head) if head.commit == end.commit && head.synced < head.commit => head,
             Some(_) => return Err(self.unusable("a group commit before this one is missing")),
             None => {
                 self.no_frame(&bytes, end)?;
@@ -141,13 +143,9 @@ impl<'a> Reader<'a> {
         let frame = self.read(self.position, head.len as usize)?;
         let found = entries(&head, &frame);
         let broken = found.as_ref().is_none_or(|f| f.iter().any(is_broken));
-        if broken && !self.is_followed()? {
+        if broken && !self.is_durable(head.commit)? {
             let ends = found.map(|found| found.iter().filter_map(end_of).collect());
-            end.cut = Some(Cut {
-                journal: self.id.number,
-                position: self.position,
-                ends,
-            });
+            end.cut = Some(self.cut(ends)?);
             return Ok(false);
         }
         let Some(found) = found else {
@@ -174,20 +172,35 @@ impl<'a> Reader<'a> {
             });
         }
         let suspected = Head::is_suspected(bytes, self.id);
-        if self.later_frame()? || (suspected && self.followed) {
+        let later = self.later_frames()?;
+        let durable = later.iter().any(|(_, head)| head.synced >= end.commit);
+        if durable || (suspected && self.followed) {
             if cfg!(planted = "interior_truncate") {
                 return Ok(());
             }
             return Err(self.unusable("the head of an acknowledged group commit is damaged"));
         }
-        if suspected {
-            end.cut = Some(Cut {
-                journal: self.id.number,
-                position: self.position,
-                ends: None,
-            });
+        if suspected || !later.is_empty() {
+            end.cut = Some(self.cut(None)?);
         }
         Ok(())
+    }
+
+    /// The cut at this position, of a frame with these ends and of those behind it.
+    fn cut(&self, ends: Option<Vec<(PartitionId, u64)>>) -> Result<Cut> {
+        let mut cut = Cut {
+            journal: self.id.number,
+            position: self.position,
+            ends,
+        };
+        for (position, head) in self.later_frames()? {
+            let found = entries(&head, &self.read(position, head.len as usize)?);
+            cut.ends = cut.ends.zip(found).map(|(mut ends, found)| {
+                ends.extend(found.iter().filter_map(end_of));
+                ends
+            });
+        }
+        Ok(cut)
     }
 
     fn entered(&self, found: Found) -> Result<Entered> {
@@ -204,26 +217,26 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether the frame at the position is acknowledged because of what follows it.
-    fn is_followed(&self) -> Result<bool> {
+    /// Whether what follows says that group commit `commit` was durable.
+    fn is_durable(&self, commit: u64) -> Result<bool> {
         if cfg!(planted = "interior_truncate") {
             return Ok(false);
         }
-        Ok(self.followed || self.later_frame()?)
+        let later = self.later_frames()?;
+        Ok(self.followed || later.iter().any(|(_, head)| head.synced >= commit))
     }
 
-    /// Whether a frame of this journal starts at any later page.
-    fn later_frame(&self) -> Result<bool> {
+    /// The heads of frames of this journal behind the one at the position, and where they are.
+    fn later_frames(&self) -> Result<Vec<(u64, Head)>> {
         const BLOCK: usize = 1 << 20;
-        let mut from = self.position + PAGE as u64;
+        let (mut heads, mut from) = (Vec::new(), self.position + PAGE as u64);
         loop {
             let block = self.read(from, BLOCK)?;
-            let mut pages = block.chunks(PAGE);
-            if pages.any(|page| Head::parse(page, self.id).is_some()) {
-                return Ok(true);
-            }
+            let pages = (from..).step_by(PAGE).zip(block.chunks(PAGE));
+            let found = pages.filter_map(|(at, page)| Some((at, Head::parse(page, self.id)?)));
+            heads.extend(found);
             if block.len() < BLOCK {
-                return Ok(false);
+                return Ok(heads);
             }
             from += BLOCK as u64;
         }

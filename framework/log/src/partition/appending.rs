@@ -1,12 +1,12 @@
 //! Where the next batch of a partition goes: the chain of those that wait for the writer.
 //!
 //! Each batch names, as its previous end, the end of the one pushed before it; the first that waits
-//! names the visible end. A full disk breaks the chain, and what was pushed behind a refused batch
+//! names the acknowledged end. A full disk breaks the chain, and what was pushed behind a refused batch
 //! must not overtake it. So:
 //!
-//! 1. The writer takes a batch only if it follows what is visible, or what is before it in the same
+//! 1. The writer takes a batch only if it follows what is acknowledged, or what is before it in the same
 //!    group commit. Behind a refused batch none does, so each is refused in its turn.
-//! 2. The chain starts anew, at the visible end, when the *last* batch that was pushed is refused.
+//! 2. The chain starts anew, at the acknowledged end, when the *last* batch that was pushed is refused.
 //!    So at any moment all batches of the partition that wait will be refused, or none for this.
 //! 3. A refusal is answered under the same lock: what is pushed before its caller can know of it
 //!    is behind it, and what is pushed by a caller who knows finds the new start.
@@ -15,7 +15,7 @@
 
 use levada_core::Timestamp;
 
-use super::PartitionId;
+use super::{PartitionId, sequences::Sequences};
 use crate::{
     Error,
     batch::{
@@ -29,9 +29,10 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Appending {
     next: u64,
-    /// The end of the last batch that was pushed; once that is refused, the visible end.
+    /// The end of the last batch that was pushed; once that is refused, the acknowledged end.
     previous_end: u64,
     append_time: Timestamp,
+    sequences: Sequences,
     /// Why nothing more is taken, if so.
     pub(super) refusal: Option<Error>,
 }
@@ -42,6 +43,7 @@ impl Appending {
             next: image.next,
             previous_end: image.end,
             append_time: image.append_time,
+            sequences: Sequences::new(&image.sequences),
             refusal,
         }
     }
@@ -69,13 +71,20 @@ impl Appending {
         self.next = header.end();
         self.previous_end = header.end();
         self.append_time = header.append_time;
+        self.sequences.pushed(header);
     }
 
-    /// Says that the batch which would have ended at `end` is refused. If none was pushed behind
-    /// it, the next follows what is `visible`.
-    pub(super) fn refused(&mut self, end: u64, visible: u64) {
-        if self.previous_end == end {
-            self.previous_end = visible;
+    /// Says that a batch which was pushed is refused. If none was pushed behind it, the next follows
+    /// what is acknowledged, which ends at `end`.
+    pub(super) fn refused(&mut self, header: &Header, end: u64) {
+        if self.previous_end == header.end() {
+            self.previous_end = end;
         }
+        self.sequences.refused(header);
+    }
+
+    /// What the producers have appended.
+    pub(super) fn sequences(&mut self) -> &mut Sequences {
+        &mut self.sequences
     }
 }

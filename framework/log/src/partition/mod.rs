@@ -1,6 +1,8 @@
 //! One partition: appending to it and reading from it.
 
 mod appending;
+pub(crate) mod reading;
+mod sequences;
 pub(crate) mod state;
 
 use std::{
@@ -13,11 +15,13 @@ use levada_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Batch, Error, Fetched, FetchedBatch, Ticket,
+    Batch, Error, Fetched, FetchedBatch, Result, Ticket,
+    producer::By,
     reader::{Answer, Read},
     shared::{Handle, Shared},
 };
-use state::{PartitionState, Phase};
+use reading::Phase;
+use state::PartitionState;
 
 /// Which partition, by numbers: what is written into batches and paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -35,6 +39,17 @@ pub struct Appended {
     pub offsets: Range<u64>,
     /// When it was appended, by the log's clock.
     pub append_time: Timestamp,
+}
+
+/// Which records a reader sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// Those of transactions that were committed, and those outside any: up to the first record of
+    /// the first transaction that is open, without those of aborted ones.
+    #[default]
+    Committed,
+    /// All that are acknowledged, whatever becomes of their transaction.
+    Uncommitted,
 }
 
 /// Whether a partition can be used.
@@ -92,11 +107,45 @@ pub enum Status {
 pub struct Partition {
     handle: Arc<Handle>,
     state: Arc<PartitionState>,
+    isolation: Isolation,
 }
 
 impl Partition {
     pub(crate) fn new(handle: Arc<Handle>, state: Arc<PartitionState>) -> Self {
-        Self { handle, state }
+        let isolation = Isolation::default();
+        Self {
+            handle,
+            state,
+            isolation,
+        }
+    }
+
+    /// The same partition, as a reader with this isolation sees it: what it fetches and where it
+    /// ends. Handles see committed records unless it is said.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_log::{Batch, Isolation, Log, Record, TopicOptions};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// let orders = log.create_topic("orders", TopicOptions::new()).wait()?.partition(0)?;
+    /// let mut batch = Batch::new();
+    /// batch.push(&Record::of(b"white lantern"))?;
+    ///
+    /// let mut billing = log.producer("billing").wait()?;
+    /// let transaction = billing.begin()?;
+    /// transaction.append(&orders, batch).wait()?;
+    /// assert_eq!(orders.visible_end(), 0, "it is not committed");
+    /// assert_eq!(orders.clone().isolation(Isolation::Uncommitted).visible_end(), 1);
+    /// transaction.commit().wait()?;
+    /// assert_eq!(orders.visible_end(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = isolation;
+        self
     }
 
     /// The name of its topic.
@@ -109,7 +158,8 @@ impl Partition {
         self.state.id.partition
     }
 
-    /// Appends a batch. The ticket says `Ok` once the batch is durable and visible to readers.
+    /// Appends a batch. The ticket says `Ok` once the batch is acknowledged at the level of its
+    /// topic ([`Acks`](crate::Acks)): by default, once it is durable and visible to readers.
     ///
     /// Batches of one partition keep the order of the calls. The call itself does no I/O. An empty
     /// batch is appended by doing nothing.
@@ -144,19 +194,22 @@ impl Partition {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn append(&self, batch: Batch) -> Ticket<Appended> {
+        self.append_by(None, batch).unwrap_or_else(Ticket::refused)
+    }
+
+    /// Appends on behalf of a producer.
+    pub(crate) fn append_by(&self, by: Option<&By<'_>>, batch: Batch) -> Result<Ticket<Appended>> {
         if batch.is_empty() {
-            let at = self.visible_end();
+            let at = self.state.reading().end;
             let append_time = self.shared().clock.now();
-            return Ticket::known(Ok(Appended {
+            return Ok(Ticket::known(Ok(Appended {
                 offsets: at..at,
                 append_time,
-            }));
+            })));
         }
         let (completion, ticket) = Ticket::new();
-        if let Err((completion, error)) = self.state.append(self.shared(), batch, completion) {
-            completion.complete(Err(error));
-        }
-        ticket
+        let appended = self.state.append(self.shared(), batch, by, completion);
+        appended.map(|()| ticket).map_err(|(_, error)| error)
     }
 
     /// Says when the log takes appends again after [`Error::Busy`].
@@ -210,12 +263,17 @@ impl Partition {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fetch(&self, from: u64, max_bytes: usize) -> Ticket<Fetched> {
-        if let Some(known) = self.state.fetch_from_memory(from, max_bytes) {
-            return Ticket::known(known);
-        }
-        let (completion, ticket) = Ticket::new();
-        self.read(from, max_bytes, Answer::Fetched(completion));
-        ticket
+        let known = self
+            .state
+            .fetch_from_memory(from, max_bytes, self.isolation);
+        known.map_or_else(
+            |_| {
+                let (completion, ticket) = Ticket::new();
+                self.read(from, max_bytes, Answer::Fetched(completion));
+                ticket
+            },
+            Ticket::known,
+        )
     }
 
     /// The append time of the first visible record at or after `offset`; `None` at the end.
@@ -240,12 +298,15 @@ impl Partition {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn append_time_at(&self, offset: u64) -> Ticket<Option<Timestamp>> {
-        if let Some(known) = self.state.fetch_from_memory(offset, 0) {
-            return Ticket::known(known.map(|fetched| first_append_time(&fetched.batches)));
-        }
-        let (completion, ticket) = Ticket::new();
-        self.read(offset, 0, Answer::AppendTime(completion));
-        ticket
+        let known = self.state.fetch_from_memory(offset, 0, self.isolation);
+        known.map_or_else(
+            |_| {
+                let (completion, ticket) = Ticket::new();
+                self.read(offset, 0, Answer::AppendTime(completion));
+                ticket
+            },
+            |known| Ticket::known(known.map(|fetched| first_append_time(&fetched.batches))),
+        )
     }
 
     /// The first offset that is kept.
@@ -253,15 +314,16 @@ impl Partition {
         self.state.reading().start
     }
 
-    /// The offset after the last record that readers may see: all before it is durable.
+    /// The offset after the last record that a reader with this handle's
+    /// [isolation](Self::isolation) sees: all before it is acknowledged.
     pub fn visible_end(&self) -> u64 {
-        self.state.reading().end
+        self.state.reading().visible_end(self.isolation)
     }
 
-    /// Where the partition ends for good, once its topic is sealed.
+    /// Where the partition ends for good, once its topic is sealed and its last transaction has
+    /// ended.
     pub fn sealed_at(&self) -> Option<u64> {
-        let reading = self.state.reading();
-        (reading.phase == Phase::Sealed).then_some(reading.end)
+        self.state.reading().sealed_at()
     }
 
     /// Whether the partition can be used.
@@ -316,7 +378,8 @@ impl Partition {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn poll_visible(&self, context: &Context<'_>, past: u64) -> Poll<u64> {
-        self.state.poll_visible(context, past)
+        let mut reading = self.state.reading();
+        reading.poll_visible(context, past, self.isolation)
     }
 
     fn read(&self, from: u64, max_bytes: usize, answer: Answer) {
@@ -325,12 +388,17 @@ impl Partition {
             partition,
             from,
             max_bytes,
+            isolation: self.isolation,
             answer,
         });
     }
 
-    fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         self.handle.shared()
+    }
+
+    pub(crate) fn state(&self) -> &Arc<PartitionState> {
+        &self.state
     }
 
     /// The numbers that stand for this partition.

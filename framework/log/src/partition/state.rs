@@ -1,23 +1,24 @@
 //! What is shared about one partition, behind two locks.
 //!
-//! 1. `appending` is taken by whoever appends: offsets, times and the order in the queue are
-//!    decided under it, and refusals of what was queued are answered under it. The queue's own lock
-//!    is taken inside it, never the other way round.
+//! 1. `appending` is taken by whoever appends: offsets, times, sequences and the order in the queue
+//!    are decided under it, and refusals of what was queued are answered under it. The lock of a
+//!    producer is taken inside it, and the queue's own lock inside that; never the other way round.
 //! 2. `reading` is taken by readers, and by the writer and the keeper when something becomes
 //!    visible or moves from memory to a segment. No other lock is taken inside it.
-//! 3. The visible end only grows, and only after a sync.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard},
-    task::{Context, Poll, Waker},
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::{
+    Appended, Isolation, PartitionId,
+    appending::Appending,
+    reading::{Phase, Reading, View},
+    sequences::Sequence,
 };
-
-use super::{Appended, PartitionId, appending::Appending};
 use crate::{
-    Batch, Error, Fetched, FetchedBatch, Result,
-    meta::{Segment, TopicImage},
-    segment::Stored,
+    Acks, Batch, Error, Fetched, Result,
+    batch::header::Header,
+    meta::{Sequenced, TopicImage},
+    producer::By,
     shared::{Item, Shared, lock},
     ticket::Completion,
 };
@@ -27,65 +28,36 @@ use crate::{
 pub(crate) struct PartitionState {
     pub(crate) id: PartitionId,
     pub(crate) topic: Arc<str>,
+    pub(crate) acks: Acks,
     appending: Mutex<Appending>,
     reading: Mutex<Reading>,
-}
-
-/// What readers see.
-#[derive(Debug)]
-pub(crate) struct Reading {
-    pub(crate) start: u64,
-    pub(crate) end: u64,
-    pub(crate) phase: Phase,
-    pub(crate) failed: Option<Arc<str>>,
-    /// Batches that are in the journal but in no segment yet; bounded by two journals.
-    tail: VecDeque<Stored>,
-    segments: Vec<Segment>,
-    wakers: Vec<Waker>,
-}
-
-/// Whether records can still come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Growing,
-    /// The topic is sealed.
-    Sealed,
-    /// The log has stopped.
-    Stopped,
 }
 
 impl PartitionState {
     pub(crate) fn new(id: PartitionId, name: &Arc<str>, of: &TopicImage) -> Self {
         let image = &of.partitions[id.partition as usize];
         let topic = Arc::clone(name);
-        let failed: Option<Arc<str>> = image.failed.as_deref().map(Arc::from);
-        let refusal = match &failed {
+        let refusal = match &image.failed {
             Some(reason) => Some(Error::Damaged {
                 topic: Arc::clone(&topic),
                 partition: id.partition,
-                reason: Arc::clone(reason),
+                reason: reason.as_str().into(),
             }),
             None => of.sealed.then(|| Error::Sealed {
                 topic: Arc::clone(&topic),
             }),
         };
+        let phase = if of.sealed {
+            Phase::Sealed
+        } else {
+            Phase::Growing
+        };
         Self {
             id,
             topic,
+            acks: of.settings.acks,
             appending: Mutex::new(Appending::new(image, refusal)),
-            reading: Mutex::new(Reading {
-                start: image.start,
-                end: image.end,
-                phase: if of.sealed {
-                    Phase::Sealed
-                } else {
-                    Phase::Growing
-                },
-                failed,
-                tail: VecDeque::new(),
-                segments: image.segments.clone(),
-                wakers: Vec::new(),
-            }),
+            reading: Mutex::new(Reading::new(image, phase)),
         }
     }
 
@@ -94,26 +66,96 @@ impl PartitionState {
         self: &Arc<Self>,
         shared: &Shared,
         batch: Batch,
+        by: Option<&By<'_>>,
         completion: Completion<Appended>,
     ) -> Result<(), (Completion<Appended>, Error)> {
         let mut appending = lock(&self.appending);
         if let Some(refusal) = &appending.refusal {
             return Err((completion, refusal.clone()));
         }
+        // Held until the batch is queued: nothing of an epoch comes behind what ends it.
+        let admitted = match by.map(By::admit).transpose() {
+            Ok(admitted) => admitted,
+            Err(error) => return Err((completion, error)),
+        };
+        let produced = by.map(|by| by.produced(batch.len() as u64));
+        if let Some(by) = by
+            && let Some((first, last)) = by.sequences(batch.len() as u64)
+        {
+            match appending.sequences().judge(by.producer.id, first, last) {
+                Sequence::New => {}
+                Sequence::Repeat(original) => {
+                    self.repeat(shared, original, completion);
+                    return Ok(());
+                }
+                Sequence::Refused { expected } => {
+                    return Err((completion, self.out_of_sequence(by, expected, first)));
+                }
+            }
+        }
         if let Err(error) = shared.queue.reserve(batch.size()) {
             return Err((completion, error));
         }
-        let place = appending.place(self.id, shared.instance, shared.clock.now(), None);
+        let producer = by.map(|by| Arc::clone(by.producer));
+        let place = appending.place(self.id, shared.instance, shared.clock.now(), produced);
         let (header, bytes) = batch.seal(&place);
         appending.pushed(&header);
-        let partition = Arc::clone(self);
+        let completion = self.at_once(completion, || Appended {
+            offsets: header.base_offset..header.end(),
+            append_time: header.append_time,
+        });
         shared.queue.push(Item::Batch {
-            partition,
+            partition: Arc::clone(self),
+            producer,
             header,
             bytes,
             completion,
         });
+        drop(admitted);
         Ok(())
+    }
+
+    /// Answers a repeat when its original is acknowledged: it waits in the queue behind it.
+    fn repeat(
+        self: &Arc<Self>,
+        shared: &Shared,
+        original: Sequenced,
+        completion: Completion<Appended>,
+    ) {
+        let offsets = original.offsets.clone();
+        if offsets.end <= self.reading().end {
+            return completion.complete(Ok(original.appended()));
+        }
+        if let Some(completion) = self.at_once(completion, || original.appended()) {
+            shared.queue.push_always(Item::Repeat {
+                partition: Arc::clone(self),
+                original,
+                completion,
+            });
+        }
+    }
+
+    /// Answers now what the topic acknowledges at once.
+    fn at_once(
+        &self,
+        completion: Completion<Appended>,
+        appended: impl FnOnce() -> Appended,
+    ) -> Option<Completion<Appended>> {
+        if self.acks != Acks::None {
+            return Some(completion);
+        }
+        completion.complete(Ok(appended()));
+        None
+    }
+
+    /// The sequence that is expected of a producer.
+    pub(crate) fn next_sequence(&self, producer: u64) -> u64 {
+        lock(&self.appending).sequences().next(producer)
+    }
+
+    /// Forgets a producer.
+    pub(crate) fn forget(&self, producer: u64) {
+        lock(&self.appending).sequences().forget(producer);
     }
 
     /// Refuses appends from now on, because the topic is being sealed.
@@ -126,106 +168,60 @@ impl PartitionState {
         }
     }
 
-    /// Refuses a batch that was queued and would have ended at `end`. Its offsets are not given
-    /// again.
-    pub(crate) fn refuse(&self, end: u64, completion: Completion<Appended>, error: Error) {
+    /// Refuses a batch that was queued. Its offsets are not given again.
+    pub(crate) fn refuse(
+        &self,
+        header: &Header,
+        completion: Option<Completion<Appended>>,
+        error: Error,
+    ) {
         let mut appending = lock(&self.appending);
-        appending.refused(end, self.reading().end);
-        completion.complete(Err(error));
+        appending.refused(header, self.reading().end);
+        if let Some(completion) = completion {
+            completion.complete(Err(error));
+        } else {
+            tracing::error!(
+                topic = %self.topic, partition = self.id.partition, %error,
+                "a batch is lost that was acknowledged before it was written"
+            );
+        }
     }
 
     pub(crate) fn reading(&self) -> MutexGuard<'_, Reading> {
         lock(&self.reading)
     }
 
-    /// Answers a fetch if no file is needed for it.
-    pub(crate) fn fetch_from_memory(&self, from: u64, max_bytes: usize) -> Option<Result<Fetched>> {
+    /// Answers a fetch if no file is needed for it, else says what may be shown.
+    pub(crate) fn fetch_from_memory(
+        &self,
+        from: u64,
+        max_bytes: usize,
+        isolation: Isolation,
+    ) -> Result<Result<Fetched>, View> {
         let reading = self.reading();
         if from < reading.start {
-            return Some(Err(Error::OutOfRange {
+            return Ok(Err(Error::OutOfRange {
                 topic: Arc::clone(&self.topic),
                 partition: self.id.partition,
                 offset: from,
                 start: reading.start,
             }));
         }
-        if from >= reading.end {
-            return match &reading.failed {
-                Some(reason) => Some(Err(self.damaged(reason))),
-                None => Some(Ok(Fetched {
+        let view = reading.view(isolation);
+        if from >= view.end {
+            return Ok(match &reading.failed {
+                Some(reason) => Err(self.damaged(reason)),
+                None => Ok(Fetched {
                     batches: Vec::new(),
                     next: from,
-                })),
-            };
+                }),
+            });
         }
-        if reading.segments.last().is_some_and(|last| from < last.end) {
-            return None;
+        if reading.segment_at(from).is_some() {
+            return Err(view);
         }
-        let first = reading
-            .tail
-            .partition_point(|(header, _)| header.end() <= from);
-        let mut batches: Vec<FetchedBatch> = Vec::new();
-        let mut taken = 0;
-        for (header, bytes) in reading.tail.range(first..) {
-            if !batches.is_empty() && taken + bytes.len() > max_bytes {
-                break;
-            }
-            taken += bytes.len();
-            batches.push(FetchedBatch::new(*header, bytes.clone(), from));
-        }
-        let next = batches.last().map_or(from, FetchedBatch::end_offset);
-        Some(Ok(Fetched { batches, next }))
-    }
-
-    /// The segment that holds the first batch at or after `from`.
-    pub(crate) fn segment_at(&self, from: u64) -> Option<Segment> {
-        let reading = self.reading();
-        let index = reading
-            .segments
-            .partition_point(|segment| segment.end <= from);
-        reading.segments.get(index).copied()
-    }
-
-    /// Makes batches visible that are durable in the journal.
-    pub(crate) fn publish(&self, batches: impl IntoIterator<Item = Stored>) {
-        let mut reading = self.reading();
-        for (header, bytes) in batches {
-            reading.end = header.end();
-            reading.tail.push_back((header, bytes));
-        }
-        reading.wake();
-    }
-
-    /// The batches in memory that end at or before `upto`, to be flushed.
-    pub(crate) fn tail_upto(&self, upto: u64) -> Vec<Stored> {
-        let reading = self.reading();
-        reading
-            .tail
-            .iter()
-            .take_while(|(header, _)| header.end() <= upto)
-            .cloned()
-            .collect()
-    }
-
-    /// Lets go of batches that are in segments now.
-    pub(crate) fn flushed(&self, segments: &[Segment]) {
-        let mut reading = self.reading();
-        reading.segments = segments.to_vec();
-        let end = segments.last().map_or(0, |last| last.end);
-        while reading
-            .tail
-            .front()
-            .is_some_and(|(header, _)| header.end() <= end)
-        {
-            reading.tail.pop_front();
-        }
-    }
-
-    /// Ends the partition for good.
-    pub(crate) fn seal(&self) {
-        let mut reading = self.reading();
-        reading.phase = Phase::Sealed;
-        reading.wake();
+        let (batches, next) = reading.in_memory(&view, from, max_bytes);
+        Ok(Ok(Fetched { batches, next }))
     }
 
     /// Stops the partition because acknowledged bytes are damaged.
@@ -241,31 +237,6 @@ impl PartitionState {
         error
     }
 
-    /// Says to whoever waits that nothing more will come.
-    pub(crate) fn stop(&self) {
-        let mut reading = self.reading();
-        if reading.phase == Phase::Growing {
-            reading.phase = Phase::Stopped;
-        }
-        reading.wake();
-    }
-
-    pub(crate) fn poll_visible(&self, context: &Context<'_>, past: u64) -> Poll<u64> {
-        let mut reading = self.reading();
-        let over = reading.phase != Phase::Growing || reading.failed.is_some();
-        if reading.end > past || over {
-            return Poll::Ready(reading.end);
-        }
-        if !reading
-            .wakers
-            .iter()
-            .any(|waker| waker.will_wake(context.waker()))
-        {
-            reading.wakers.push(context.waker().clone());
-        }
-        Poll::Pending
-    }
-
     /// The error that says so.
     pub(crate) fn damaged(&self, reason: &Arc<str>) -> Error {
         Error::Damaged {
@@ -274,12 +245,14 @@ impl PartitionState {
             reason: Arc::clone(reason),
         }
     }
-}
 
-impl Reading {
-    fn wake(&mut self) {
-        for waker in self.wakers.drain(..) {
-            waker.wake();
+    fn out_of_sequence(&self, by: &By<'_>, expected: u64, sequence: u64) -> Error {
+        Error::OutOfSequence {
+            producer: Arc::clone(&by.producer.name),
+            topic: Arc::clone(&self.topic),
+            partition: self.id.partition,
+            expected,
+            sequence,
         }
     }
 }

@@ -131,6 +131,9 @@ fn recover(
     let mut image = replayed.image;
     image.abort_transactions();
     image.lift_next_offsets();
+    if !replayed.recovery.clean {
+        image.lift_unsynced();
+    }
     folder.check_segments(&mut image)?;
     check_quiet(folder, old, &journals, &replayed.end)?;
     Ok((image, journals, replayed.recovery))
@@ -162,7 +165,7 @@ fn begin(folder: Folder<'_>, image: &mut Image, journals: &[u64]) -> Result<(Jou
     let names = paths.journals();
     vfs.sync_dir(&names)
         .map_err(|e| Error::io("cannot sync folder", names, e))?;
-    let journal = Journal::create(vfs, paths, id, None).map_err(error)?;
+    let journal = Journal::create(vfs, paths, id, image.commit, None).map_err(error)?;
     image::write(vfs, paths, image).map_err(error)?;
     Ok((journal, id))
 }

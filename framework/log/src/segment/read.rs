@@ -5,14 +5,14 @@ use std::{io, path::Path};
 use bytes::Bytes;
 
 use crate::{
-    Error, FetchedBatch,
+    Error, Fetched, FetchedBatch,
     batch::{
         header::{HEADER_LEN, Header, checksum_holds},
         records::are_sound,
     },
     limits::MAX_BATCH_BYTES,
     meta::Segment,
-    partition::PartitionId,
+    partition::{PartitionId, reading::View},
     vfs::VfsFile,
 };
 
@@ -53,6 +53,7 @@ pub(crate) struct Want<'a> {
     pub(crate) id: PartitionId,
     pub(crate) segment: Segment,
     pub(crate) path: &'a Path,
+    pub(crate) view: &'a View,
     pub(crate) from: u64,
     pub(crate) max_bytes: usize,
 }
@@ -69,12 +70,9 @@ struct Walk {
 }
 
 impl Want<'_> {
-    /// Reads the batches at and after `from`, up to `max_bytes` of them, but at least one.
-    pub(crate) fn read(
-        &self,
-        file: &dyn VfsFile,
-        index: &mut Index,
-    ) -> Result<Vec<FetchedBatch>, Unread> {
+    /// Reads the batches at and after `from` that are to be shown, up to `max_bytes` of them but at
+    /// least one; none if the segment has none before the view's end.
+    pub(crate) fn read(&self, file: &dyn VfsFile, index: &mut Index) -> Result<Fetched, Unread> {
         let (end, position) = index.floor(self.from, &self.segment);
         let need = self.block_bytes();
         let mut walk = Walk {
@@ -84,9 +82,12 @@ impl Want<'_> {
             found: Vec::new(),
             found_bytes: 0,
         };
-        while walk.found.is_empty() {
+        while walk.found.is_empty() && walk.end < self.view.end {
             if walk.position >= self.segment.bytes {
-                return Err(self.damaged(walk.position, "a batch is missing"));
+                if walk.end != self.segment.end {
+                    return Err(self.damaged(walk.position, "a batch is missing"));
+                }
+                break;
             }
             let block = self.block(file, walk.position, walk.need)?;
             match self.walk(&block, &mut walk, index) {
@@ -95,7 +96,10 @@ impl Want<'_> {
                 walked => walked?,
             }
         }
-        Ok(walk.found)
+        Ok(Fetched {
+            batches: walk.found,
+            next: walk.end.max(self.from),
+        })
     }
 
     fn block_bytes(&self) -> usize {
@@ -111,13 +115,17 @@ impl Want<'_> {
             let Some(header) = self.header(&block[at..], walk.position, walk.end)? else {
                 return Ok(());
             };
+            if header.base_offset >= self.view.end {
+                walk.end = self.view.end;
+                return Ok(());
+            }
             if block.len() - at < header.len {
                 walk.need = header.len;
                 return Ok(());
             }
             let batch = block.slice(at..at + header.len);
             self.check(&header, &batch, walk.position)?;
-            let wanted = header.end() > self.from;
+            let wanted = header.end() > self.from && self.view.shows(&header);
             if wanted && !walk.found.is_empty() && walk.found_bytes + batch.len() > self.max_bytes {
                 return Ok(());
             }

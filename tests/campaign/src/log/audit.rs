@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use levada_log::{Error, Log, Partition};
+use levada_log::{Acks, Error, Log, Partition};
 
 use super::{
     ledger::{Attempt, Fate, Ledger, PartitionLedger, TopicLedger},
@@ -44,7 +44,7 @@ fn compare(
     excuse: Option<Excuse>,
 ) -> Result<(), Fault> {
     for (number, expected) in ledger.topics.iter_mut().enumerate() {
-        topic(number, expected, log, steps, excuse)
+        topic((number, ledger.step), expected, log, steps, excuse)
             .map_err(|fault| format!("{}: {fault}", expected.name))?;
     }
     for (&(group, topic, partition), expected) in &mut ledger.positions {
@@ -58,7 +58,7 @@ fn compare(
 }
 
 fn topic(
-    number: usize,
+    (number, step): (usize, u64),
     expected: &mut TopicLedger,
     log: &Log,
     steps: &Steps,
@@ -95,6 +95,8 @@ fn topic(
         let excused =
             last.filter(|(topic, partition, _)| (*topic, *partition) == (number, at as usize));
         let judged = Judged {
+            acks: expected.acks,
+            step,
             topic: u32::try_from(number)?,
             partition: at,
             is_whole: damaged.is_none(),
@@ -139,6 +141,9 @@ fn read(partition: &Partition, steps: &Steps) -> Result<(Vec<Found>, Option<Erro
 /// The partition that is compared with its ledger.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Judged {
+    pub(crate) acks: Acks,
+    /// The step of the scene in which it is looked at.
+    pub(crate) step: u64,
     pub(crate) topic: u32,
     pub(crate) partition: u32,
     /// All that is there was read: there was no damage.
@@ -183,7 +188,13 @@ impl Judged {
                     attempt.offsets
                 ),
                 Fate::Unknown => {
+                    require!(
+                        attempt.offsets.is_empty() || attempt.offsets == offsets,
+                        "append {number} has moved from {:?} to {offsets:?}",
+                        attempt.offsets
+                    );
                     attempt.fate = Fate::Acknowledged;
+                    attempt.step = self.step;
                     attempt.offsets = offsets.clone();
                 }
             }
@@ -237,8 +248,12 @@ impl Judged {
                 }
                 // Of those that nobody has spoken of, what was written first is kept first.
                 Fate::Unknown => {
+                    // One that was sent again is there once; a full disk refuses silently what was
+                    // acknowledged before it was written.
+                    let again = attempt.sent.is_some_and(|sent| sent.again);
+                    let loose = again || self.acks == Acks::None;
                     require!(
-                        later != Some((attempt.life, Fate::Unknown)),
+                        loose || later != Some((attempt.life, Fate::Unknown)),
                         "append {number} is gone, and one after it is there"
                     );
                     attempt.fate = Fate::Refused;

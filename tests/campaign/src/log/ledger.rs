@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
+use levada_log::Acks;
+
 use crate::{campaign::Fault, log::require};
 
 /// What is known of something that was asked for.
@@ -24,6 +26,19 @@ pub(crate) struct Attempt {
     pub(crate) offsets: Range<u64>,
     /// Which life of the log was asked.
     pub(crate) life: u64,
+    /// Who sent it under which sequence, if somebody did.
+    pub(crate) sent: Option<Sent>,
+    /// In which step of the scene it was acknowledged.
+    pub(crate) step: u64,
+}
+
+/// A batch that a producer numbered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) producer: usize,
+    pub(crate) sequence: u64,
+    /// It may have been sent before: then it is not there a second time.
+    pub(crate) again: bool,
 }
 
 /// A partition, as it must be.
@@ -38,6 +53,7 @@ pub(crate) struct PartitionLedger {
 #[derive(Clone, Debug)]
 pub(crate) struct TopicLedger {
     pub(crate) name: String,
+    pub(crate) acks: Acks,
     pub(crate) fate: Fate,
     /// `Refused` while nobody asked for it.
     pub(crate) sealed: Fate,
@@ -61,22 +77,60 @@ pub(crate) type Seat = (usize, usize, usize);
 pub(crate) struct Ledger {
     pub(crate) topics: Vec<TopicLedger>,
     pub(crate) positions: BTreeMap<Seat, PositionLedger>,
+    /// The step of the scene, counted over all lives.
+    pub(crate) step: u64,
+    /// The step in which something was called durable last: all that was acknowledged in an earlier
+    /// one is durable as well.
+    pub(crate) durable: u64,
+}
+
+impl Ledger {
+    /// The folder was opened, which makes durable whatever is found.
+    pub(crate) fn opened(&mut self) {
+        self.durable = self.step + 1;
+    }
+
+    /// The log was stopped. Of what was acknowledged at this level, or a weaker one, nobody knows
+    /// whether it is there.
+    pub(crate) fn doubt(&mut self, level: Acks) {
+        for topic in &mut self.topics {
+            let lost = match topic.acks {
+                Acks::Durable => false,
+                Acks::Written => level == Acks::Written,
+                Acks::None => true,
+            };
+            let attempts = topic.partitions.iter_mut();
+            let attempts = attempts.flat_map(|partition| &mut partition.attempts);
+            for attempt in attempts.filter(|_| lost) {
+                if attempt.fate == Fate::Acknowledged && attempt.step >= self.durable {
+                    attempt.fate = Fate::Unknown;
+                }
+            }
+        }
+    }
 }
 
 impl PartitionLedger {
     /// Takes in an append that is about to be made; returns its number.
-    pub(crate) fn attempt(&mut self, count: u32, life: u64) -> usize {
+    pub(crate) fn attempt(&mut self, count: u32, life: u64, sent: Option<Sent>) -> usize {
         self.attempts.push(Attempt {
             count,
             fate: Fate::Unknown,
             offsets: 0..0,
             life,
+            sent,
+            step: 0,
         });
         self.attempts.len() - 1
     }
 
     /// Takes in that an append was acknowledged.
-    pub(crate) fn acknowledge(&mut self, number: usize, offsets: Range<u64>) -> Result<(), Fault> {
+    pub(crate) fn acknowledge(
+        &mut self,
+        number: usize,
+        offsets: Range<u64>,
+        step: u64,
+    ) -> Result<(), Fault> {
         let attempt = &mut self.attempts[number];
         let given = offsets.end - offsets.start;
         require!(
@@ -93,13 +147,36 @@ impl PartitionLedger {
         self.seen = offsets.end;
         attempt.fate = Fate::Acknowledged;
         attempt.offsets = offsets;
+        attempt.step = step;
         Ok(())
+    }
+
+    /// What a producer sent last into this partition, leaving out repeats that were not appended.
+    pub(crate) fn last_sent(&self, producer: usize) -> Option<(usize, Sent)> {
+        let attempts = self.attempts.iter().enumerate().rev();
+        let mut sent = attempts.filter_map(|(number, attempt)| {
+            let sent = attempt.sent.filter(|sent| sent.producer == producer)?;
+            (!sent.again || attempt.fate != Fate::Refused).then_some((number, sent))
+        });
+        sent.next()
+    }
+
+    /// The sequence that follows what a producer has in here.
+    pub(crate) fn next_sequence(&self, producer: usize) -> u64 {
+        let there = self.attempts.iter();
+        let there = there.filter(|attempt| attempt.fate == Fate::Acknowledged);
+        let of = |attempt: &Attempt| {
+            let sent = attempt.sent.filter(|sent| sent.producer == producer)?;
+            Some(sent.sequence + u64::from(attempt.count))
+        };
+        there.filter_map(of).max().unwrap_or(0)
     }
 }
 
 impl TopicLedger {
-    pub(crate) fn new(number: usize, partitions: usize) -> Self {
+    pub(crate) fn new(number: usize, partitions: usize, acks: Acks) -> Self {
         Self {
+            acks,
             name: format!("topic-{number}"),
             fate: Fate::Unknown,
             sealed: Fate::Refused,

@@ -39,6 +39,7 @@ impl Cases for PowerCuts {
         let Shown {
             fired,
             acknowledged,
+            repeats,
             restarts,
             crashes_in_recovery,
             torn_commits,
@@ -48,7 +49,7 @@ impl Cases for PowerCuts {
             damages_noticed,
         } = &self.shown;
         vec![
-            format!("{acknowledged} records acknowledged, {restarts} restarts"),
+            format!("{acknowledged} records acknowledged, {repeats} repeats, {restarts} restarts"),
             format!("{crashes_in_recovery} recoveries broken off, {torn_commits} torn commits"),
             format!("{dead_logs} logs dead after a failure, {takeovers} folders taken over"),
             format!("{damages} places damaged, of which {damages_noticed} were found"),

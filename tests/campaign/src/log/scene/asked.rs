@@ -1,6 +1,6 @@
 //! Calls that wait for an answer, and what the answers mean.
 
-use levada_log::{Appended, Error, Fetched, Ticket, Topic};
+use levada_log::{Acks, Appended, Error, Fetched, Producer, Ticket, Topic};
 use levada_testkit::vfs::Fault as Faulty;
 
 use super::Scene;
@@ -22,6 +22,18 @@ pub(crate) enum Asked {
         partition: usize,
         number: usize,
         ticket: Ticket<Appended>,
+    },
+    /// A batch that was sent before, under the same sequence.
+    Resend {
+        topic: usize,
+        partition: usize,
+        original: usize,
+        number: usize,
+        ticket: Ticket<Appended>,
+    },
+    OpenProducer {
+        producer: usize,
+        ticket: Ticket<Producer>,
     },
     Create {
         topic: usize,
@@ -46,14 +58,19 @@ pub(crate) enum Asked {
 
 impl Asked {
     /// Whether the answer is there and says that something was made durable.
-    pub(super) fn is_acknowledged(&mut self) -> bool {
+    ///
+    /// What a topic acknowledges at once proves nothing: `at_once` are those topics. Nor does a
+    /// repeat: that its original is there was true before.
+    pub(super) fn is_acknowledged(&mut self, at_once: &[usize]) -> bool {
         match self {
+            Self::Append { topic, .. } if at_once.contains(topic) => false,
             Self::Append { ticket, .. } => matches!(answered(ticket), Some(Ok(_))),
+            Self::OpenProducer { ticket, .. } => matches!(answered(ticket), Some(Ok(_))),
             Self::Create { ticket, .. } => matches!(answered(ticket), Some(Ok(_))),
             Self::Seal { ticket, .. } | Self::Move { ticket, .. } => {
                 matches!(answered(ticket), Some(Ok(())))
             }
-            Self::Fetch { .. } => false,
+            Self::Resend { .. } | Self::Fetch { .. } => false,
         }
     }
 }
@@ -72,6 +89,24 @@ impl Scene {
                     return Ok(Some(asked));
                 };
                 self.appended((*topic, *partition), *number, answer)?;
+            }
+            Asked::Resend {
+                topic,
+                partition,
+                original,
+                number,
+                ticket,
+            } => {
+                let Some(answer) = answered(ticket) else {
+                    return Ok(Some(asked));
+                };
+                self.resent((*topic, *partition), *original, *number, answer)?;
+            }
+            Asked::OpenProducer { producer, ticket } => {
+                let Some(answer) = answered(ticket) else {
+                    return Ok(Some(asked));
+                };
+                self.opened(*producer, answer)?;
             }
             Asked::Create { topic, ticket } => {
                 let Some(answer) = answered(ticket) else {
@@ -119,9 +154,27 @@ impl Scene {
         match answer {
             Ok(_) => {
                 require!(!self.life.is_doomed, "acknowledged after a failed sync");
+                self.ledger.durable = self.ledger.step;
                 Ok(Fate::Acknowledged)
             }
             Err(error) => self.fate(&error),
+        }
+    }
+
+    /// What the answer to an append to this topic says.
+    fn append_outcome<T>(
+        &mut self,
+        topic: usize,
+        answer: levada_log::Result<T>,
+    ) -> Result<Fate, Fault> {
+        match (self.ledger.topics[topic].acks, answer) {
+            // It was said before anything was done.
+            (Acks::None, Ok(_)) => Ok(Fate::Unknown),
+            (Acks::Written, Ok(_)) => {
+                require!(!self.life.is_doomed, "acknowledged after a failed sync");
+                Ok(Fate::Acknowledged)
+            }
+            (_, answer) => self.outcome(answer),
         }
     }
 
@@ -139,15 +192,75 @@ impl Scene {
             let sealed = self.ledger.topics[topic].sealed;
             require!(sealed != Fate::Refused, "nobody has sealed the topic");
         }
-        let fate = self.outcome(answer)?;
+        let fate = self.append_outcome(topic, answer)?;
+        let step = self.ledger.step;
         let ledger = &mut self.ledger.topics[topic].partitions[partition];
-        match offsets {
-            Some(offsets) => {
-                ledger.acknowledge(number, offsets)?;
+        match (offsets, fate) {
+            (Some(offsets), Fate::Acknowledged) => {
+                ledger.acknowledge(number, offsets, step)?;
                 self.shown.acknowledged += u64::from(ledger.attempts[number].count);
             }
-            None => ledger.attempts[number].fate = fate,
+            (Some(offsets), _) => ledger.attempts[number].offsets = offsets,
+            (None, _) => ledger.attempts[number].fate = fate,
         }
+        Ok(())
+    }
+
+    /// Takes in what became of a batch that was sent again.
+    fn resent(
+        &mut self,
+        (topic, partition): (usize, usize),
+        original: usize,
+        number: usize,
+        answer: levada_log::Result<Appended>,
+    ) -> Result<(), Fault> {
+        let acks = self.ledger.topics[topic].acks;
+        let attempts = &mut self.ledger.topics[topic].partitions[partition].attempts;
+        let first = attempts[original].clone();
+        match &answer {
+            // A full disk refused what was acknowledged at once, and nobody was told.
+            Ok(appended) if acks == Acks::None && appended.offsets != first.offsets => {
+                attempts[original].fate = Fate::Refused;
+                self.appended((topic, partition), number, answer)
+            }
+            Ok(appended) if first.fate != Fate::Refused && !first.offsets.is_empty() => {
+                require!(
+                    appended.offsets == first.offsets,
+                    "append {original} at {:?} was sent again, and is at {:?}",
+                    first.offsets,
+                    appended.offsets
+                );
+                attempts[number].fate = Fate::Refused;
+                self.shown.repeats += 1;
+                Ok(())
+            }
+            _ => self.appended((topic, partition), number, answer),
+        }
+    }
+
+    /// Takes in a producer, which must know where it stands.
+    fn opened(&mut self, number: usize, answer: levada_log::Result<Producer>) -> Result<(), Fault> {
+        let producer = match answer {
+            Ok(producer) => producer,
+            Err(error) => return self.fate(&error).map(drop),
+        };
+        self.outcome(Ok(()))?;
+        if !self.life.sent[number] {
+            for (at, topic) in self.ledger.topics.iter().enumerate() {
+                let there = topic.fate == Fate::Acknowledged;
+                for partition in (0..topic.partitions.len()).filter(|_| there) {
+                    let expected = topic.partitions[partition].next_sequence(number);
+                    let found = producer.next_sequence(&self.partition(at, partition)?);
+                    require!(
+                        found == expected,
+                        "{} partition {partition} expects sequence {found} of producer {number}, \
+                         which has sent up to {expected}",
+                        topic.name
+                    );
+                }
+            }
+        }
+        self.life.producers[number] = Some(producer);
         Ok(())
     }
 
@@ -174,7 +287,7 @@ impl Scene {
             let tag = Tag::of(record.value).ok_or("bytes of nobody were fetched")?;
             let attempt = ledger.attempts.get(usize::try_from(tag.attempt)?);
             let is_right = attempt.is_some_and(|attempt| {
-                attempt.fate == Fate::Acknowledged
+                attempt.fate != Fate::Refused
                     && attempt.offsets.start + u64::from(tag.index) == record.offset
             });
             let place = (tag.topic as usize, tag.partition as usize);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use levada_log::{Error, Status};
+use levada_log::{Acks, Error, Status};
 
 use super::{FOLDER, Scene, below};
 use crate::{
@@ -90,11 +90,16 @@ impl Scene {
             return Ok(None);
         }
         let open = |topic: &super::TopicLedger| {
-            topic.fate == Fate::Acknowledged && topic.sealed == Fate::Refused
+            topic.acks == Acks::Durable
+                && topic.fate == Fate::Acknowledged
+                && topic.sealed == Fate::Refused
         };
         let Some(topic) = self.ledger.topics.iter().position(open) else {
             return Ok(None);
         };
+        // The first makes durable whatever is not; the second is the last group commit, by itself.
+        self.append_to(topic, 0, 1)?;
+        self.drain()?;
         let number = self.append_to(topic, 0, 1)?;
         self.drain()?;
         let attempt = &self.ledger.topics[topic].partitions[0].attempts[number];

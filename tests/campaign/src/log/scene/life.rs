@@ -1,10 +1,10 @@
 //! One life of the log: from its opening to its end, whatever that is.
 
 use levada_core::Seed;
-use levada_log::{Error, Log};
+use levada_log::{Error, Log, Producer};
 use levada_testkit::vfs::{Fault as Faulty, Fired};
 
-use super::{Asked, MOST_ASKED, Scene};
+use super::{Asked, MOST_ASKED, PRODUCERS, Scene};
 use crate::{
     campaign::Fault,
     log::{ledger::Fate, require, steps::Steps},
@@ -21,6 +21,10 @@ pub(crate) struct Life {
     /// `None` between two lives.
     pub(crate) log: Option<Log>,
     pub(crate) steps: Steps,
+    /// Those that were opened in this life.
+    pub(crate) producers: [Option<Producer>; PRODUCERS],
+    /// Which of them have sent something in this life.
+    pub(crate) sent: [bool; PRODUCERS],
     /// What waits for an answer, in the order of the calls.
     pub(crate) asked: Vec<Asked>,
     /// How often each fault had fired when this life began.
@@ -40,6 +44,8 @@ impl Life {
             number: 0,
             log: None,
             steps: Steps::new(seed.rng("steps")),
+            producers: [const { None }; PRODUCERS],
+            sent: [false; PRODUCERS],
             asked: Vec::new(),
             before: Fired::default(),
             is_doomed: false,
@@ -99,6 +105,7 @@ impl Scene {
     /// Polls one work, and takes in what is answered; `false` if all sleep.
     pub(super) fn step(&mut self) -> Result<bool, Fault> {
         let polled = self.life.steps.step();
+        self.ledger.step += 1;
         let doom = [Faulty::SyncFailed, Faulty::DirSyncFailed];
         self.life.is_doomed |= self.life.met(self.fs.fired(), &doom);
         let mut left = Vec::new();

@@ -10,14 +10,14 @@ mod takeover;
 use std::sync::Arc;
 
 use levada_core::{Rng, Seed};
-use levada_log::{Batch, Log, TopicOptions, vfs::Vfs};
+use levada_log::{Acks, Batch, Log, TopicOptions, vfs::Vfs};
 use levada_testkit::{
     TestClock,
     vfs::{Fault as Faulty, FaultyFs, NoDirSync, SkipFsync, When},
 };
 
 use super::{
-    ledger::{Fate, Ledger, TopicLedger},
+    ledger::{Fate, Ledger, Sent, TopicLedger},
     payload::Tag,
 };
 use crate::campaign::Fault;
@@ -32,6 +32,8 @@ const FOLDER: &str = "/srv/levada/data";
 const MOST_TOPICS: usize = 5;
 /// Calls that may wait at one time.
 const MOST_ASKED: usize = 40;
+/// Producers that number what they send.
+const PRODUCERS: usize = 2;
 
 /// A bug that the file system can plant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,7 +100,8 @@ impl Scene {
     /// Does one thing.
     pub(crate) fn act(&mut self) -> Result<(), Fault> {
         match self.rng.below(200) {
-            0..90 => self.append()?,
+            0..70 => self.append()?,
+            70..90 => self.send()?,
             90..110 => self.work(30)?,
             110..120 => self.fetch()?,
             120..132 => self.move_group()?,
@@ -165,7 +168,7 @@ impl Scene {
 
     /// Appends a batch of `count` records; the number of the append.
     fn append_to(&mut self, topic: usize, partition: usize, count: u32) -> Result<usize, Fault> {
-        let (number, batch) = self.batch(topic, partition, count)?;
+        let (number, batch) = self.batch((topic, partition), count, None)?;
         let ticket = self.partition(topic, partition)?.append(batch);
         self.ask(Asked::Append {
             topic,
@@ -179,12 +182,12 @@ impl Scene {
     /// The next batch for a partition, and its number.
     fn batch(
         &mut self,
-        topic: usize,
-        partition: usize,
+        (topic, partition): (usize, usize),
         count: u32,
+        sent: Option<Sent>,
     ) -> Result<(usize, Batch), Fault> {
         let ledger = &mut self.ledger.topics[topic].partitions[partition];
-        let number = ledger.attempt(count, self.life.number);
+        let number = ledger.attempt(count, self.life.number, sent);
         let tag = Tag {
             topic: u32::try_from(topic)?,
             partition: u32::try_from(partition)?,
@@ -195,14 +198,93 @@ impl Scene {
         Ok((number, tag.batch()?))
     }
 
+    /// Sends something by a producer, which may have to be opened first; or what it sent last, once
+    /// more.
+    fn send(&mut self) -> Result<(), Fault> {
+        let producer = below(&mut self.rng, PRODUCERS);
+        let again = self.rng.chance(1, 3);
+        if self.life.producers[producer].is_none() || self.rng.chance(1, 16) {
+            let name = format!("producer-{producer}");
+            let ticket = self.life.log().producer(&name);
+            // Whoever had the name before is fenced.
+            self.life.producers[producer] = None;
+            return self.ask(Asked::OpenProducer { producer, ticket });
+        }
+        let Some((topic, partition)) = self.pick() else {
+            return Ok(());
+        };
+        let ledger = &self.ledger.topics[topic].partitions[partition];
+        if let Some((original, sent)) = ledger.last_sent(producer).filter(|_| again) {
+            let attempt = &ledger.attempts[original];
+            // One that was sent again is waited for: only its answer tells which of both it is.
+            if sent.again && attempt.fate == Fate::Unknown {
+                return Ok(());
+            }
+            let sent = Sent {
+                again: true,
+                ..sent
+            };
+            return self.send_as((topic, partition), attempt.count, sent, Some(original));
+        }
+        let place = self.partition(topic, partition)?;
+        let handle = self.life.producers[producer].as_ref();
+        let sent = Sent {
+            producer,
+            sequence: handle.map_or(0, |handle| handle.next_sequence(&place)),
+            again: false,
+        };
+        let count = u32::try_from(1 + self.rng.below(6))?;
+        self.send_as((topic, partition), count, sent, None)
+    }
+
+    /// Sends a batch under a sequence, which the `original` may have had before.
+    fn send_as(
+        &mut self,
+        (topic, partition): (usize, usize),
+        count: u32,
+        sent: Sent,
+        original: Option<usize>,
+    ) -> Result<(), Fault> {
+        let place = self.partition(topic, partition)?;
+        let (number, batch) = self.batch((topic, partition), count, Some(sent))?;
+        self.life.sent[sent.producer] = true;
+        let handle = self.life.producers[sent.producer].as_ref();
+        let handle = handle.ok_or("a producer is open before it sends")?;
+        let ticket = handle.append(&place, sent.sequence, batch);
+        self.ask(match original {
+            None => Asked::Append {
+                topic,
+                partition,
+                number,
+                ticket,
+            },
+            Some(original) => Asked::Resend {
+                topic,
+                partition,
+                original,
+                number,
+                ticket,
+            },
+        })
+    }
+
     pub(in crate::log) fn create_topic(&mut self) {
         if self.ledger.topics.len() >= MOST_TOPICS {
             return;
         }
         let topic = self.ledger.topics.len();
         let partitions = 1 + below(&mut self.rng, 3);
-        self.ledger.topics.push(TopicLedger::new(topic, partitions));
-        let options = TopicOptions::new().partitions(u32::try_from(partitions).unwrap_or(1));
+        // The first topic is durable, so that there is one.
+        let weak = [Acks::Durable, Acks::Durable, Acks::Written, Acks::None];
+        let acks = if topic == 0 {
+            Acks::Durable
+        } else {
+            weak[below(&mut self.rng, weak.len())]
+        };
+        let ledger = TopicLedger::new(topic, partitions, acks);
+        self.ledger.topics.push(ledger);
+        let partitions = u32::try_from(partitions).unwrap_or(1);
+        let options = TopicOptions::new().partitions(partitions).acks(acks);
         let name = &self.ledger.topics[topic].name;
         let ticket = self.life.log().create_topic(name, options);
         self.life.asked.push(Asked::Create { topic, ticket });
@@ -269,6 +351,14 @@ impl Scene {
         let topic = there[below(&mut self.rng, there.len())];
         let partitions = self.ledger.topics[topic].partitions.len();
         Some((topic, below(&mut self.rng, partitions)))
+    }
+
+    /// The topics of which this holds.
+    fn topics(&self, holds: fn(&TopicLedger) -> bool) -> impl Iterator<Item = usize> {
+        let topics = self.ledger.topics.iter().enumerate();
+        topics
+            .filter(move |(_, topic)| holds(topic))
+            .map(|(at, _)| at)
     }
 
     fn partition(&self, topic: usize, partition: usize) -> Result<levada_log::Partition, Fault> {

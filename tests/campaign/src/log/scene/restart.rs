@@ -2,12 +2,12 @@
 
 #[cfg(test)]
 use levada_log::Recovery;
-use levada_log::{Error, Log};
+use levada_log::{Acks, Error, Log};
 #[cfg(test)]
 use levada_testkit::vfs::FaultyFs;
 use levada_testkit::vfs::{Fault as Faulty, Keep, When};
 
-use super::{FOLDER, Life, Scene, below};
+use super::{FOLDER, Life, PRODUCERS, Scene, below};
 use crate::{
     campaign::Fault,
     log::{audit::audit, require, steps::Steps},
@@ -41,6 +41,7 @@ impl Scene {
     pub(crate) fn end(&mut self, ending: Ending) -> Result<(), Fault> {
         if ending == Ending::Drop {
             self.life.log = None;
+            self.life.producers = [const { None }; PRODUCERS];
             while self.life.steps.step() {}
         }
         self.strike(ending);
@@ -76,6 +77,10 @@ impl Scene {
     fn strike(&mut self, ending: Ending) {
         self.life.log = None;
         self.life = Life::ended(self.seed);
+        self.ledger.doubt(match ending {
+            Ending::PowerCut => Acks::Written,
+            Ending::Kill | Ending::Drop => Acks::None,
+        });
         self.fs = match ending {
             Ending::Kill | Ending::Drop => self.fs.kill(),
             Ending::PowerCut => self.fs.power_cut(Keep::Any),
@@ -123,6 +128,7 @@ impl Scene {
             "clean and torn: {recovery:?}"
         );
         audit(&mut self.ledger, self.life.log(), &self.life.steps)?;
+        self.ledger.opened();
         Ok(tries)
     }
 
@@ -167,12 +173,14 @@ impl Scene {
     ) -> Result<Recovery, Fault> {
         self.life.log = None;
         self.life = Life::ended(self.seed);
+        self.ledger.doubt(Acks::Written);
         self.fs = cut(&self.fs);
         let log = self.open(1)?;
         let recovery = log.recovery().clone();
         self.life.log = Some(log);
         self.shown.restarts += 1;
         audit(&mut self.ledger, self.life.log(), &self.life.steps)?;
+        self.ledger.opened();
         Ok(recovery)
     }
 

@@ -9,6 +9,7 @@ use levada_testkit::vfs::Fired;
 pub(crate) struct Shown {
     pub(crate) fired: Fired,
     pub(crate) acknowledged: u64,
+    pub(crate) repeats: u64,
     pub(crate) restarts: u64,
     pub(crate) crashes_in_recovery: u64,
     pub(crate) torn_commits: u64,
@@ -22,6 +23,7 @@ impl AddAssign for Shown {
     fn add_assign(&mut self, other: Self) {
         self.fired += other.fired;
         self.acknowledged += other.acknowledged;
+        self.repeats += other.repeats;
         self.restarts += other.restarts;
         self.crashes_in_recovery += other.crashes_in_recovery;
         self.torn_commits += other.torn_commits;

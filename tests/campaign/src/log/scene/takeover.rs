@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use levada_log::{Error, Log};
+use levada_log::{Acks, Error, Log};
 use levada_testkit::vfs::Fault as Faulty;
 
-use super::{Asked, FOLDER, Fate, Life, Scene};
+use super::{FOLDER, Fate, Life, Scene};
 use crate::{
     campaign::Fault,
     log::{audit::audit, require, steps::Steps},
@@ -39,6 +39,7 @@ impl Scene {
         // What the first log says from here on proves nothing; what it said before must hold.
         let first = std::mem::replace(&mut self.life, life);
         audit(&mut self.ledger, self.life.log(), &self.life.steps)?;
+        self.ledger.opened();
         for _ in 0..self.rng.below(20) {
             self.append()?;
         }
@@ -52,7 +53,11 @@ impl Scene {
     /// Lets a log whose folder was taken go on until it is refused: it must acknowledge nothing.
     fn outlive(&mut self, mut first: Life) -> Result<(), Fault> {
         while first.steps.step() {}
-        let acknowledged = first.asked.iter_mut().any(Asked::is_acknowledged);
+        let at_once: Vec<_> = self.topics(|topic| topic.acks == Acks::None).collect();
+        let acknowledged = first
+            .asked
+            .iter_mut()
+            .any(|asked| asked.is_acknowledged(&at_once));
         require!(!acknowledged, "acknowledged what waited in a taken folder");
         let Some(topic) = self.taken_topic(first.log()) else {
             return Ok(());
@@ -63,7 +68,7 @@ impl Scene {
             .partition(0)?;
         // A disk that was full may be so in its memory.
         for _ in 0..4 {
-            let (number, batch) = self.batch(topic, 0, 8)?;
+            let (number, batch) = self.batch((topic, 0), 8, None)?;
             // Nobody reads the folder through the first log any more.
             self.ledger.topics[topic].partitions[0].attempts[number].fate = Fate::Refused;
             match first.steps.wait(partition.append(batch))? {
@@ -89,7 +94,9 @@ impl Scene {
     /// A topic that the first log can append to.
     fn taken_topic(&self, log: &Log) -> Option<usize> {
         let open = |topic: &super::TopicLedger| {
-            topic.sealed == Fate::Refused && log.topic(&topic.name).is_ok()
+            topic.acks != Acks::None
+                && topic.sealed == Fate::Refused
+                && log.topic(&topic.name).is_ok()
         };
         self.ledger.topics.iter().position(open)
     }

@@ -1,0 +1,232 @@
+//! What readers of a partition see.
+//!
+//! 1. Nothing is seen before it is acknowledged at the level of its topic, and the end of what is
+//!    acknowledged only grows.
+//! 2. A reader of committed records sees up to the first record of the first transaction that is
+//!    open (the *last stable offset*), and passes over those of aborted ones.
+//! 3. A reader of uncommitted records sees everything that is acknowledged.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use crate::{
+    FetchedBatch, Isolation,
+    batch::header::{Header, How},
+    meta::{Aborted, Outcome, PartitionImage, Segment},
+    segment::Stored,
+};
+
+/// What readers see of a partition.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) start: u64,
+    /// The acknowledged end.
+    pub(crate) end: u64,
+    pub(crate) phase: Phase,
+    pub(crate) failed: Option<Arc<str>>,
+    /// Batches that are in the journal but in no segment yet; bounded by two journals.
+    tail: VecDeque<Stored>,
+    segments: Vec<Segment>,
+    /// Where the open transactions begin, by producer.
+    open: BTreeMap<u64, u64>,
+    aborted: Arc<AbortedSet>,
+    wakers: Vec<Waker>,
+}
+
+/// Whether records can still come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Growing,
+    /// The topic is sealed.
+    Sealed,
+    /// The log has stopped.
+    Stopped,
+}
+
+/// What one fetch may be given.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    /// Nothing from here on.
+    pub(crate) end: u64,
+    /// Nothing of these; `None` if whatever is there is wanted.
+    aborted: Option<Arc<AbortedSet>>,
+}
+
+/// Aborted transactions, by producer and epoch.
+type AbortedSet = BTreeSet<(u64, u64)>;
+
+impl View {
+    /// Whether a batch before the end is to be given.
+    pub(crate) fn shows(&self, header: &Header) -> bool {
+        let (Some(aborted), Some(by)) = (&self.aborted, header.produced) else {
+            return true;
+        };
+        by.how != How::Transactional || !aborted.contains(&(by.producer, by.epoch))
+    }
+}
+
+impl Reading {
+    pub(crate) fn new(image: &PartitionImage, phase: Phase) -> Self {
+        Self {
+            start: image.start,
+            end: image.end,
+            phase,
+            failed: image.failed.as_deref().map(Arc::from),
+            tail: VecDeque::new(),
+            segments: image.segments.clone(),
+            open: BTreeMap::new(),
+            aborted: Arc::new(image.aborted.iter().map(Aborted::transaction).collect()),
+            wakers: Vec::new(),
+        }
+    }
+
+    /// The end of what a reader sees.
+    pub(crate) fn visible_end(&self, isolation: Isolation) -> u64 {
+        match isolation {
+            Isolation::Uncommitted => self.end,
+            Isolation::Committed => {
+                let first = self.open.values().min();
+                first.map_or(self.end, |first| self.end.min(*first))
+            }
+        }
+    }
+
+    pub(crate) fn view(&self, isolation: Isolation) -> View {
+        View {
+            end: self.visible_end(isolation),
+            aborted: match isolation {
+                Isolation::Committed => Some(Arc::clone(&self.aborted)),
+                Isolation::Uncommitted => None,
+            },
+        }
+    }
+
+    /// Where it ends for good, if it does.
+    pub(crate) fn sealed_at(&self) -> Option<u64> {
+        // An open transaction may still be aborted: then its records are not the last ones.
+        (self.phase == Phase::Sealed && self.open.is_empty()).then_some(self.end)
+    }
+
+    /// Whether nothing more becomes visible.
+    fn is_over(&self) -> bool {
+        self.failed.is_some() || self.phase == Phase::Stopped || self.sealed_at().is_some()
+    }
+
+    /// The segment that holds the first batch at or after `from`, if it is in one.
+    pub(crate) fn segment_at(&self, from: u64) -> Option<Segment> {
+        let index = self.segments.partition_point(|segment| segment.end <= from);
+        self.segments.get(index).copied()
+    }
+
+    /// The batches in memory from `from` on that a reader is given, up to `max_bytes` of them but at
+    /// least one if there is one; and where to go on.
+    pub(crate) fn in_memory(
+        &self,
+        view: &View,
+        from: u64,
+        max_bytes: usize,
+    ) -> (Vec<FetchedBatch>, u64) {
+        let first = self
+            .tail
+            .partition_point(|(header, _)| header.end() <= from);
+        let (mut batches, mut taken, mut next) = (Vec::new(), 0, from);
+        for (header, bytes) in self.tail.range(first..) {
+            if header.base_offset >= view.end {
+                break;
+            }
+            if view.shows(header) {
+                if !batches.is_empty() && taken + bytes.len() > max_bytes {
+                    break;
+                }
+                taken += bytes.len();
+                batches.push(FetchedBatch::new(*header, bytes.clone(), from));
+            }
+            next = header.end();
+        }
+        (batches, next)
+    }
+
+    /// Makes a batch visible that is acknowledged.
+    pub(crate) fn publish(&mut self, batch: Stored) {
+        let (header, _) = batch;
+        self.end = header.end();
+        if let Some(by) = header.produced
+            && by.how == How::Transactional
+        {
+            self.open.entry(by.producer).or_insert(header.base_offset);
+        }
+        self.tail.push_back(batch);
+        self.wake();
+    }
+
+    /// Ends the transaction that a producer has open here.
+    pub(crate) fn end_transaction(&mut self, producer: u64, epoch: u64, outcome: Outcome) {
+        if outcome == Outcome::Aborted {
+            Arc::make_mut(&mut self.aborted).insert((producer, epoch));
+        }
+        self.open.remove(&producer);
+        self.wake();
+    }
+
+    /// The batches in memory that end at or before `upto`.
+    pub(crate) fn tail_upto(&self, upto: u64) -> Vec<Stored> {
+        let tail = self.tail.iter();
+        tail.take_while(|(header, _)| header.end() <= upto)
+            .cloned()
+            .collect()
+    }
+
+    /// Takes over what is in segments now, and lets go of it in memory.
+    pub(crate) fn flushed(&mut self, segments: &[Segment]) {
+        self.segments = segments.to_vec();
+        let end = segments.last().map_or(0, |last| last.end);
+        while self
+            .tail
+            .front()
+            .is_some_and(|(header, _)| header.end() <= end)
+        {
+            self.tail.pop_front();
+        }
+    }
+
+    /// Ends the partition for good.
+    pub(crate) fn seal(&mut self) {
+        self.phase = Phase::Sealed;
+        self.wake();
+    }
+
+    /// Says to whoever waits that nothing more will come.
+    pub(crate) fn stop(&mut self) {
+        if self.phase == Phase::Growing {
+            self.phase = Phase::Stopped;
+        }
+        self.wake();
+    }
+
+    /// Ready when the visible end lies past `past`, or nothing more comes.
+    pub(crate) fn poll_visible(
+        &mut self,
+        context: &Context<'_>,
+        past: u64,
+        isolation: Isolation,
+    ) -> Poll<u64> {
+        let end = self.visible_end(isolation);
+        if end > past || self.is_over() {
+            return Poll::Ready(end);
+        }
+        let waker = context.waker();
+        if !self.wakers.iter().any(|other| other.will_wake(waker)) {
+            self.wakers.push(waker.clone());
+        }
+        Poll::Pending
+    }
+
+    pub(crate) fn wake(&mut self) {
+        for waker in self.wakers.drain(..) {
+            waker.wake();
+        }
+    }
+}

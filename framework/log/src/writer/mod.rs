@@ -1,0 +1,348 @@
+//! The writer: one group commit per turn.
+//!
+//! A group commit takes what waits, writes it as one frame of the journal, syncs once, sees that
+//! the folder is still ours, and only then lets readers see it and answers the tickets. Where
+//! nothing in it promises to be durable there is no sync: the next one covers it.
+
+mod commit;
+mod open;
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use commit::{Commit, Taken};
+use futures::future::BoxFuture;
+use open::OpenTransactions;
+
+use crate::{
+    Acks, Error,
+    error::Failure,
+    journal::{
+        Journal,
+        frame::{Entry, JournalId},
+    },
+    keeper::{FullJournal, Room},
+    limits::MAX_OFFSETS_PER_COMMIT,
+    meta::Change,
+    partition::{Appended, PartitionId, state::PartitionState},
+    shared::{Item, Life, Shared, lock},
+    ticket::Completion,
+};
+
+/// The I/O work that makes things durable.
+pub(crate) struct Writer {
+    life: Life,
+    journal: Journal,
+    id: JournalId,
+    /// The number of the next group commit.
+    commit: u64,
+    /// What this journal holds, for when it is full.
+    changes: Vec<Change>,
+    dirty: BTreeMap<PartitionId, Arc<PartitionState>>,
+    /// Records in group commits that were not synced.
+    unsynced: u64,
+    open: OpenTransactions,
+    /// Wakes at this time, when a transaction is to be aborted.
+    alarm: Option<(Duration, BoxFuture<'static, ()>)>,
+}
+
+/// What a turn came to.
+enum Turn {
+    /// There is more to do.
+    Again,
+    /// Somebody will wake us.
+    Idle,
+    /// The log has ended.
+    Ended,
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>, journal: Journal, id: JournalId, commit: u64) -> Self {
+        Self {
+            life: Life(shared),
+            journal,
+            id,
+            commit,
+            changes: Vec::new(),
+            dirty: BTreeMap::new(),
+            unsynced: 0,
+            open: OpenTransactions::default(),
+            alarm: None,
+        }
+    }
+
+    /// Does one group commit. Ready when the log has ended.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let shared = Arc::clone(&self.life.0);
+        shared.queue.filled.register(context.waker());
+        if shared.is_stopping() {
+            return Poll::Ready(());
+        }
+        self.abort_due(&shared, context);
+        match self.turn(&shared) {
+            Turn::Again => context.waker().wake_by_ref(),
+            Turn::Idle => {}
+            Turn::Ended => return Poll::Ready(()),
+        }
+        Poll::Pending
+    }
+
+    /// Queues the abort of transactions whose time has come, and sees to it that it is done again
+    /// when the next one's has.
+    fn abort_due(&mut self, shared: &Shared, context: &mut Context<'_>) {
+        while let Some(due) = self.open.due() {
+            if self.alarm.as_ref().is_none_or(|(at, _)| *at != due) {
+                self.alarm = Some((due, shared.clock.sleep_until(due)));
+            }
+            let (_, sleep) = self.alarm.as_mut().expect("it was set just now");
+            if sleep.as_mut().poll(context).is_pending() {
+                return;
+            }
+            self.alarm = None;
+            let timeout = shared.limits.transaction_timeout;
+            for (producer, epoch, orphaned) in self.open.take_due(shared.clock.elapsed()) {
+                producer.expire(&shared.queue, epoch, (!orphaned).then_some(timeout));
+            }
+        }
+        self.alarm = None;
+    }
+
+    fn turn(&mut self, shared: &Shared) -> Turn {
+        if shared.queue.is_closed() || shared.queue.is_empty() {
+            return Turn::Idle;
+        }
+        if self.journal.len() >= shared.limits.journal_bytes {
+            match self.roll(shared) {
+                Ok(true) => {}
+                Ok(false) => return Turn::Idle,
+                Err(failure) => return self.fail(shared, failure, Vec::new()),
+            }
+        }
+        self.commit(shared, shared.queue.take_commit())
+    }
+
+    /// Starts the next journal and leaves the full one to the keeper; `false` if that must wait.
+    fn roll(&mut self, shared: &Shared) -> Result<bool, Failure> {
+        let spare = match shared.flush.room() {
+            Room::Free { spare } => spare,
+            Room::Wait => return Ok(false),
+            Room::NoSpace(error) => {
+                shared.keeper.wake();
+                return Err(Failure::NoSpace(error));
+            }
+        };
+        shared.check_fence()?;
+        // The next journal's first frame says that all of this one is durable.
+        self.journal.sync()?;
+        self.unsynced = 0;
+        let number = self.journal.number();
+        let next = JournalId {
+            number: number + 1,
+            ..self.id
+        };
+        self.journal = Journal::create(&*shared.vfs, &shared.paths, next, self.commit, spare)?;
+        self.id = next;
+        let dirty = std::mem::take(&mut self.dirty);
+        let partitions = dirty.into_values().map(|partition| {
+            let end = partition.reading().end;
+            (partition, end)
+        });
+        shared.flush.give(FullJournal {
+            number,
+            next: next.number,
+            commit: self.commit,
+            changes: std::mem::take(&mut self.changes),
+            partitions: partitions.collect(),
+        });
+        shared.keeper.wake();
+        tracing::debug!(journal = next.number, "journal started");
+        Ok(true)
+    }
+
+    fn commit(&mut self, shared: &Shared, items: Vec<Item>) -> Turn {
+        let mut commit = Commit::new();
+        for item in items {
+            commit.stage(shared, &self.open, self.journal.path(), item);
+        }
+        if commit.entries.is_empty() {
+            return self.finish(shared, commit);
+        }
+        self.unsynced += commit.records;
+        let entries = std::mem::take(&mut commit.entries);
+        if self.unsynced > MAX_OFFSETS_PER_COMMIT {
+            commit.acks = Acks::Durable;
+        }
+        let acks = commit.acks;
+        if cfg!(planted = "ack_early") {
+            let turn = self.finish(shared, commit);
+            let written = self.write(shared, &entries, acks);
+            return written.map_or(Turn::Idle, |()| turn);
+        }
+        match self.write(shared, &entries, acks) {
+            Ok(()) => self.finish(shared, commit),
+            Err(failure) => self.fail(shared, failure, commit.items),
+        }
+    }
+
+    /// Writes a frame of the entries, and makes it durable if it must be, in a folder that is still
+    /// ours.
+    ///
+    /// The fence is looked at after the sync: whoever takes the folder before that look is seen,
+    /// and then nothing is acknowledged.
+    fn write(&mut self, shared: &Shared, entries: &[Entry], acks: Acks) -> Result<(), Failure> {
+        self.journal.write(self.commit, entries)?;
+        if acks == Acks::Durable {
+            self.journal.sync()?;
+            self.unsynced = 0;
+        }
+        shared.check_fence()?;
+        self.commit += 1;
+        Ok(())
+    }
+
+    /// Lets what is acknowledged take effect and answers.
+    fn finish(&mut self, shared: &Shared, commit: Commit) -> Turn {
+        self.changes.extend(commit.changes);
+        self.open.take_in(commit.transactions);
+        let mut turn = Turn::Again;
+        let mut appended: Vec<(Completion<Appended>, Appended)> = Vec::new();
+        for taken in commit.items {
+            let item = match taken {
+                Taken::Item(item) => item,
+                Taken::Ended(ended, moves, completion) => {
+                    ended.show();
+                    if let Some((group, positions)) = moves {
+                        lock(&group.positions).extend(positions);
+                    }
+                    if let Some(completion) = completion {
+                        completion.complete(Ok(()));
+                    }
+                    continue;
+                }
+            };
+            match item {
+                Item::Batch {
+                    partition,
+                    header,
+                    bytes,
+                    completion,
+                    ..
+                } => {
+                    let offsets = header.base_offset..header.end();
+                    let append_time = header.append_time;
+                    partition.reading().publish((header, bytes));
+                    if let Some(completion) = completion {
+                        let result = Appended {
+                            offsets,
+                            append_time,
+                        };
+                        appended.push((completion, result));
+                    }
+                    self.dirty.insert(partition.id, partition);
+                }
+                Item::Close { completion } => {
+                    shared.when_ended(completion);
+                    turn = Turn::Ended;
+                }
+                change => take_effect(shared, change),
+            }
+        }
+        for (completion, appended) in appended {
+            completion.complete(Ok(appended));
+        }
+        if matches!(turn, Turn::Ended) {
+            shared.refuse_all(&Error::Closed);
+            shared.stop();
+        }
+        turn
+    }
+
+    /// Answers a group commit that failed.
+    fn fail(&mut self, shared: &Shared, failure: Failure, items: Vec<Taken>) -> Turn {
+        let (error, waiting) = match failure {
+            // What waits goes with it: a seal must not overtake the batches that were before it.
+            Failure::NoSpace(error) => {
+                // Whoever asked is told; that is where it is heard of.
+                tracing::debug!(%error, "appends are refused");
+                (error, shared.queue.take_all())
+            }
+            Failure::Fatal(cause) => (shared.die(&cause), Vec::new()),
+            Failure::Damaged(_) => unreachable!("the journal belongs to no partition"),
+        };
+        let now = shared.clock.elapsed();
+        for taken in items {
+            match taken {
+                Taken::Item(item) => item.refuse(error.clone()),
+                Taken::Ended(ended, _, completion) => {
+                    self.open.orphan(ended.producer.id, ended.epoch, now);
+                    if let Some(completion) = completion {
+                        completion.complete(Err(error.clone()));
+                    }
+                }
+            }
+        }
+        for item in waiting {
+            if let Item::End {
+                producer, epoch, ..
+            } = &item
+            {
+                self.open.orphan(producer.id, *epoch, now);
+            }
+            item.refuse(error.clone());
+        }
+        Turn::Again
+    }
+}
+
+/// Lets a durable change take effect, and answers.
+fn take_effect(shared: &Shared, item: Item) {
+    match item {
+        Item::CreateTopic { topic, completion } => {
+            lock(&shared.catalog).insert(Arc::clone(topic.state()));
+            completion.complete(Ok(topic));
+        }
+        Item::MovePositions {
+            group,
+            positions,
+            completion,
+        } => {
+            lock(&group.positions).extend(positions);
+            completion.complete(Ok(()));
+        }
+        Item::Seal { topic, completion } => {
+            let partitions = topic.partitions.iter();
+            partitions.for_each(|partition| partition.reading().seal());
+            completion.complete(Ok(()));
+        }
+        Item::Repeat {
+            original,
+            completion,
+            ..
+        } => completion.complete(Ok(original.appended())),
+        Item::OpenProducer {
+            producer,
+            completion,
+        } => completion.complete(Ok(producer)),
+        Item::ForgetProducer {
+            producer,
+            completion,
+        } => {
+            let mut catalog = lock(&shared.catalog);
+            catalog.forget(&producer);
+            let partitions = catalog.partitions();
+            drop(catalog);
+            for partition in partitions {
+                partition.forget(producer.id);
+            }
+            completion.complete(Ok(()));
+        }
+        Item::Begin { .. } => {}
+        Item::Batch { .. } | Item::End { .. } | Item::Close { .. } => {
+            unreachable!("these are no changes")
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! Transactions: all or nothing, for readers of committed records.
+
+use std::time::Duration;
+
+use levada_log::{Acks, Error, Producer, TopicOptions};
+use levada_testkit::vfs::Keep;
+
+use crate::{machine::Machine, support::batch};
+
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+fn opened(machine: &Machine, name: &str) -> Producer {
+    machine.wait(machine.log.producer(name)).unwrap()
+}
+
+fn two(machine: &Machine) -> [levada_log::Partition; 2] {
+    machine
+        .made("orders", TopicOptions::new().partitions(2))
+        .try_into()
+        .unwrap()
+}
+
+fn values(machine: &Machine, partition: &levada_log::Partition) -> Vec<String> {
+    machine
+        .committed(partition)
+        .into_iter()
+        .map(|(_, value)| value)
+        .collect()
+}
+
+#[test]
+fn committed_transaction_is_seen_in_all_partitions_and_after_a_power_cut() {
+    for acks in [Acks::Durable, Acks::Written, Acks::None] {
+        let machine = Machine::new();
+        let options = TopicOptions::new().partitions(2).acks(acks);
+        let [left, right] = machine.made("orders", options).try_into().unwrap();
+        let mut shop = opened(&machine, "shop");
+        let sale = shop.begin().unwrap();
+        drop(sale.append(&left, batch(&[b"tea"])));
+        drop(sale.append(&right, batch(&[b"jam"])));
+        machine.rest();
+        assert_eq!((left.visible_end(), right.visible_end()), (0, 0));
+        assert_eq!(machine.uncommitted(&left), ["tea"]);
+        machine.wait(sale.commit()).unwrap();
+        assert_eq!((left.visible_end(), right.visible_end()), (1, 1));
+
+        let machine = machine.power_cut(Keep::Nothing);
+        for (number, value) in [(0, "tea"), (1, "jam")] {
+            assert_eq!(
+                values(&machine, &machine.found("orders", number)),
+                [value],
+                "{acks:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn aborted_records_are_never_seen_in_memory_in_segments_or_after_a_restart() {
+    let machine = Machine::new();
+    let [left, _] = two(&machine);
+    let mut shop = opened(&machine, "shop");
+    for round in 0..6 {
+        let transaction = shop.begin().unwrap();
+        machine
+            .wait(transaction.append(&left, batch(&[format!("{round}").as_bytes()])))
+            .unwrap();
+        machine.wait(left.append(batch(&[b"outside"]))).unwrap();
+        machine
+            .wait(transaction.append(&left, batch(&[b"and more"])))
+            .unwrap();
+        if round % 2 == 0 {
+            machine.wait(transaction.commit()).unwrap();
+        } else {
+            machine.wait(transaction.abort()).unwrap();
+        }
+    }
+    let committed = values(&machine, &left);
+    let of = |round: &str| [round, "outside", "and more"].map(str::to_owned);
+    let lone = || ["outside".to_owned()];
+    let expected = [&of("0")[..], &lone(), &of("2"), &lone(), &of("4"), &lone()].concat();
+    assert_eq!(committed, expected);
+    assert_eq!(machine.uncommitted(&left).len(), 18);
+    machine.flush();
+    assert_eq!(values(&machine, &left), expected, "from segments");
+    let machine = machine.power_cut(Keep::Nothing);
+    let left = machine.found("orders", 0);
+    assert_eq!(values(&machine, &left), expected);
+    assert_eq!(machine.uncommitted(&left).len(), 18);
+}
+
+#[test]
+fn whole_segments_of_aborted_records_are_passed_over() {
+    let machine = Machine::new();
+    let [left, _] = two(&machine);
+    let mut shop = opened(&machine, "shop");
+    let transaction = shop.begin().unwrap();
+    for _ in 0..8 {
+        machine
+            .wait(transaction.append(&left, batch(&[&[b'x'; 5 << 10]])))
+            .unwrap();
+    }
+    machine.wait(transaction.abort()).unwrap();
+    machine.wait(left.append(batch(&[b"behind"]))).unwrap();
+    machine.flush();
+    assert_eq!(machine.committed(&left), [(8, "behind".to_owned())]);
+
+    let nothing = machine.wait(left.fetch(9, 1000)).unwrap();
+    assert_eq!((nothing.batches.len(), nothing.next), (0, 9));
+}
+
+#[test]
+fn open_transaction_holds_back_what_is_behind_it_and_nothing_before() {
+    let machine = Machine::new();
+    let [left, right] = two(&machine);
+    machine.wait(left.append(batch(&[b"before"]))).unwrap();
+    let (mut one, mut other) = (opened(&machine, "one"), opened(&machine, "other"));
+    let (first, second) = (one.begin().unwrap(), other.begin().unwrap());
+    machine
+        .wait(first.append(&left, batch(&[b"first"])))
+        .unwrap();
+    machine
+        .wait(second.append(&left, batch(&[b"second"])))
+        .unwrap();
+    machine.wait(left.append(batch(&[b"behind"]))).unwrap();
+    assert_eq!(values(&machine, &left), ["before"]);
+    machine.flush();
+    assert_eq!(values(&machine, &left), ["before"], "also in segments");
+    machine.wait(second.commit()).unwrap();
+    assert_eq!(
+        values(&machine, &left),
+        ["before"],
+        "the first is open still"
+    );
+    machine.wait(first.commit()).unwrap();
+    assert_eq!(
+        values(&machine, &left),
+        ["before", "first", "second", "behind"]
+    );
+    assert!(values(&machine, &right).is_empty());
+}
+
+#[test]
+fn transaction_that_is_open_at_a_crash_is_aborted() {
+    for flushed in [false, true] {
+        let machine = Machine::new();
+        let [left, right] = two(&machine);
+        let mut shop = opened(&machine, "shop");
+        let sale = shop.begin().unwrap();
+        machine.wait(sale.append(&left, batch(&[b"tea"]))).unwrap();
+        if flushed {
+            machine.flush();
+        }
+        machine.wait(sale.append(&right, batch(&[b"jam"]))).unwrap();
+        machine.wait(left.append(batch(&[b"behind"]))).unwrap();
+
+        // Twice: the first start writes down that it is aborted.
+        let machine = machine.power_cut(Keep::Everything).power_cut(Keep::Nothing);
+        assert_eq!(values(&machine, &machine.found("orders", 0)), ["behind"]);
+        let right = machine.found("orders", 1);
+        assert!(values(&machine, &right).is_empty());
+        assert_eq!(machine.uncommitted(&right), ["jam"]);
+        let mut shop = opened(&machine, "shop");
+        let sale = shop.begin().unwrap();
+        machine.wait(sale.append(&right, batch(&[b"oil"]))).unwrap();
+        machine.wait(sale.commit()).unwrap();
+        assert_eq!(values(&machine, &right), ["oil"]);
+    }
+}
+
+#[test]
+fn transaction_that_is_open_for_too_long_is_aborted() {
+    let machine = Machine::with(|options| options.transaction_timeout(TIMEOUT));
+    let [left, _] = two(&machine);
+    let mut shop = opened(&machine, "shop");
+    let sale = shop.begin().unwrap();
+    machine.wait(sale.append(&left, batch(&[b"tea"]))).unwrap();
+    machine.wait(left.append(batch(&[b"behind"]))).unwrap();
+    machine.clock.advance(Duration::from_millis(59_999));
+    machine.rest();
+    assert_eq!(left.visible_end(), 0);
+    machine.clock.advance(Duration::from_millis(1));
+    machine.rest();
+    assert_eq!(values(&machine, &left), ["behind"]);
+    let late = machine.wait(sale.append(&left, batch(&[b"late"])));
+    assert!(matches!(late, Err(Error::TransactionFailed { .. })));
+    let said = machine.wait(sale.commit()).unwrap_err().to_string();
+    assert!(said.contains("it was open for 60s"), "{said}");
+    let next = shop.begin().unwrap();
+    machine
+        .wait(next.append(&left, batch(&[b"again"])))
+        .unwrap();
+    machine.wait(next.commit()).unwrap();
+    assert_eq!(values(&machine, &left), ["behind", "again"]);
+}
+
+#[test]
+fn zombie_cannot_touch_the_next_transaction_of_its_name() {
+    let machine = Machine::new();
+    let [left, _] = two(&machine);
+    let mut zombie = opened(&machine, "shop");
+    let old = zombie.begin().unwrap();
+    machine.wait(old.append(&left, batch(&[b"old"]))).unwrap();
+    let mut shop = opened(&machine, "shop");
+    let new = shop.begin().unwrap();
+    machine.wait(new.append(&left, batch(&[b"new"]))).unwrap();
+    let late = machine.wait(old.append(&left, batch(&[b"late"])));
+    assert!(matches!(late, Err(Error::ProducerFenced { .. })));
+    assert!(matches!(
+        machine.wait(old.commit()),
+        Err(Error::ProducerFenced { .. })
+    ));
+    assert_eq!(
+        left.visible_end(),
+        1,
+        "the old one is aborted, the new one open"
+    );
+    machine.wait(new.commit()).unwrap();
+    assert_eq!(values(&machine, &left), ["new"]);
+    assert_eq!(machine.uncommitted(&left), ["old", "new"]);
+}
+
+#[test]
+fn dropped_transaction_is_aborted() {
+    let machine = Machine::new();
+    let [left, _] = two(&machine);
+    let mut shop = opened(&machine, "shop");
+    let sale = shop.begin().unwrap();
+    machine.wait(sale.append(&left, batch(&[b"tea"]))).unwrap();
+    drop(sale);
+    machine.rest();
+    assert_eq!((left.visible_end(), values(&machine, &left).len()), (1, 0));
+}
+
+#[test]
+fn transaction_that_lost_an_append_cannot_be_committed() {
+    let machine = Machine::new();
+    let [left, right] = two(&machine);
+    let mut shop = opened(&machine, "shop");
+    let sale = shop.begin().unwrap();
+    machine.wait(sale.append(&left, batch(&[b"tea"]))).unwrap();
+    machine.rest();
+    machine.fs.set_room(Some(0));
+    let refused = machine.wait(sale.append(&right, batch(&[&[b'x'; 9 << 10]])));
+    assert!(matches!(refused, Err(Error::NoSpace { .. })));
+    machine.fs.set_room(None);
+    let said = machine.wait(sale.commit()).unwrap_err();
+    assert!(matches!(said, Error::TransactionFailed { .. }), "{said}");
+    machine.rest();
+    assert_eq!((left.visible_end(), values(&machine, &left).len()), (1, 0));
+}
+
+#[test]
+fn end_that_a_full_disk_refused_is_an_abort_once_there_is_room() {
+    let machine = Machine::new();
+    let [left, _] = two(&machine);
+    let mut shop = opened(&machine, "shop");
+    let sale = shop.begin().unwrap();
+    machine.wait(sale.append(&left, batch(&[b"tea"]))).unwrap();
+    machine.rest();
+    machine.fs.set_room(Some(0));
+    // Another append fills what the journal's file has left.
+    let filler = left.append(batch(&[&[b'x'; 9 << 10]]));
+    let commit = sale.commit();
+    assert!(matches!(machine.wait(filler), Err(Error::NoSpace { .. })));
+    assert!(matches!(machine.wait(commit), Err(Error::NoSpace { .. })));
+    assert_eq!(
+        left.visible_end(),
+        0,
+        "it is open, and nobody can commit it"
+    );
+    for _ in 0..3 {
+        machine.clock.advance(Duration::from_secs(1));
+        machine.rest();
+    }
+    machine.fs.set_room(None);
+    machine.clock.advance(Duration::from_secs(1));
+    machine.rest();
+    assert_eq!((left.visible_end(), values(&machine, &left).len()), (1, 0));
+}
+
+#[test]
+fn positions_move_with_a_commit_and_with_nothing_else() {
+    let machine = Machine::new();
+    let [left, right] = two(&machine);
+    machine.wait(left.append(batch(&[b"tea", b"jam"]))).unwrap();
+    let group = machine.log.group("shop").unwrap();
+    let mut shop = opened(&machine, "shop");
+    let beyond = shop.begin().unwrap().commit_with(&group, &[(&left, 3)]);
+    assert!(matches!(machine.wait(beyond), Err(Error::BeyondEnd { .. })));
+    let sale = shop.begin().unwrap();
+    machine.wait(sale.append(&right, batch(&[b"TEA"]))).unwrap();
+    assert_eq!(group.position(&left), None);
+    machine
+        .wait(sale.commit_with(&group, &[(&left, 1)]))
+        .unwrap();
+    assert_eq!(group.position(&left), Some(1));
+
+    let machine = machine.power_cut(Keep::Nothing);
+    let (left, right) = (machine.found("orders", 0), machine.found("orders", 1));
+    assert_eq!(machine.log.group("shop").unwrap().position(&left), Some(1));
+    assert_eq!(values(&machine, &right), ["TEA"]);
+}
+
+#[test]
+fn sealed_topic_ends_when_its_last_transaction_has() {
+    let machine = Machine::new();
+    let topic = machine
+        .wait(machine.log.create_topic("orders", TopicOptions::new()))
+        .unwrap();
+    let orders = topic.partition(0).unwrap();
+    let mut shop = opened(&machine, "shop");
+    let sale = shop.begin().unwrap();
+    machine
+        .wait(sale.append(&orders, batch(&[b"tea"])))
+        .unwrap();
+    machine.wait(topic.seal()).unwrap();
+    assert_eq!((orders.sealed_at(), orders.visible_end()), (None, 0));
+    machine.wait(sale.commit()).unwrap();
+    assert_eq!((orders.sealed_at(), orders.visible_end()), (Some(1), 1));
+}
+
+#[test]
+fn hundreds_of_transactions_across_flushes_and_restarts_end_as_they_were_ended() {
+    let mut machine = Machine::new();
+    let _ = two(&machine);
+    let mut expected = Vec::new();
+    for life in 0..4 {
+        let mut producers: Vec<_> = ["a", "b", "c"].map(|name| opened(&machine, name)).into();
+        let (left, right) = (machine.found("orders", 0), machine.found("orders", 1));
+        for round in 0..40 {
+            let open: Vec<_> = producers.iter_mut().map(|p| p.begin().unwrap()).collect();
+            for (number, transaction) in open.iter().enumerate() {
+                let value = format!("{life}.{round}.{number} {}", "x".repeat(200));
+                for partition in [&left, &right] {
+                    let ticket = transaction.append(partition, batch(&[value.as_bytes()]));
+                    machine.wait(ticket).unwrap();
+                }
+            }
+            for (number, transaction) in open.into_iter().enumerate() {
+                if (round + number) % 3 == 0 {
+                    machine.wait(transaction.commit()).unwrap();
+                    expected.push(format!("{life}.{round}.{number}"));
+                } else {
+                    machine.wait(transaction.abort()).unwrap();
+                }
+            }
+        }
+        drop(producers);
+        machine = machine.power_cut(Keep::Any);
+        for number in 0..2 {
+            let found = values(&machine, &machine.found("orders", number));
+            let found: Vec<_> = found.iter().map(|v| v.split(' ').next().unwrap()).collect();
+            assert_eq!(found, expected, "{life}");
+        }
+    }
+}
