@@ -231,13 +231,14 @@ impl Checker {
                     .answered(&mut self.tables, &poll, (next, end), &records, findings);
             }
             (Pending::Commit(at), Outcome::Done) => self.tables.ended(at, State::Committed),
-            (Pending::Commit(at), Outcome::Failed) => self.tables.ended(at, State::Aborted),
             // It may be open, for all that is known, until the log is opened again.
             (Pending::Commit(at), Outcome::Unknown) => {
                 self.tables.transactions[at as usize].state = State::Unknown;
             }
-            (Pending::Abort(at), Outcome::Done | Outcome::Failed) => {
-                self.tables.ended(at, State::Aborted);
+            (Pending::Abort(at), Outcome::Done) => self.tables.ended(at, State::Aborted),
+            // It will not be committed, but when it is aborted nobody says.
+            (Pending::Commit(at) | Pending::Abort(at), Outcome::Failed) => {
+                self.tables.transactions[at as usize].state = State::Aborted;
             }
             (Pending::Abort(_), Outcome::Unknown)
             | (Pending::Poll(_), Outcome::Failed | Outcome::Unknown) => {}

@@ -1,6 +1,6 @@
 //! Calls that wait for an answer, and what is recorded of the answers.
 
-use levada_log::{Appended, Error, Fetched, Ticket};
+use levada_log::{Appended, Batch, Error, Fetched, Partition, Ticket};
 
 use super::stage::Stage;
 use crate::{
@@ -16,6 +16,10 @@ pub(super) enum Asked {
         operation: u64,
         ticket: Ticket<Appended>,
     },
+    End {
+        operation: u64,
+        ticket: Ticket<()>,
+    },
     Poll {
         operation: u64,
         /// The reader and the partition, by their places.
@@ -30,7 +34,21 @@ pub(super) const SENDERS: u32 = 4;
 impl Stage {
     /// Sends the next values to a partition, as one batch.
     pub(super) fn send(&mut self, client: u32, at: usize, count: u32) -> Result<(), Fault> {
-        let (place, partition) = self.partitions[at].clone();
+        let (call, batch) = self.batch(None, at, count)?;
+        let operation = self.recorder.invoked(client, call)?;
+        let ticket = self.partitions[at].1.append(batch);
+        self.asked.push(Asked::Send { operation, ticket });
+        Ok(())
+    }
+
+    /// The next values for a partition, and the call that sends them.
+    pub(super) fn batch(
+        &mut self,
+        transaction: Option<u64>,
+        at: usize,
+        count: u32,
+    ) -> Result<(Call, Batch), Fault> {
+        let place = self.partitions[at].0;
         let first = self.next_value;
         self.next_value += u64::from(count);
         let tag = Tag {
@@ -42,14 +60,11 @@ impl Stage {
         };
         let call = Call::Send {
             place,
-            transaction: None,
+            transaction,
             first,
             count,
         };
-        let operation = self.recorder.invoked(client, call)?;
-        let ticket = partition.append(tag.batch()?);
-        self.asked.push(Asked::Send { operation, ticket });
-        Ok(())
+        Ok((call, tag.batch()?))
     }
 
     /// Lets a reader go on in a partition, or read from `sought` on.
@@ -65,17 +80,18 @@ impl Stage {
             return Ok(());
         }
         let (place, partition) = self.partitions[at].clone();
+        let isolation = isolation(reader);
         let from = sought.unwrap_or(self.positions[reader][at]);
         let call = Call::Poll {
             place,
             transaction: None,
             from,
             sought: sought.is_some(),
-            isolation: Isolation::Committed,
+            isolation,
         };
         let client = SENDERS + u32::try_from(reader)?;
         let operation = self.recorder.invoked(client, call)?;
-        let ticket = partition.fetch(from, max_bytes);
+        let ticket = as_seen(&partition, isolation).fetch(from, max_bytes);
         self.asked.push(Asked::Poll {
             operation,
             seat,
@@ -95,6 +111,10 @@ impl Stage {
                 }
                 Some(Err(error)) => (*operation, self.unsent(&error)?),
             },
+            Asked::End { operation, ticket } => match answered(ticket) {
+                None => return Ok(Some(asked)),
+                Some(answer) => (*operation, self.ended(answer)?),
+            },
             Asked::Poll {
                 operation,
                 seat,
@@ -111,7 +131,10 @@ impl Stage {
 
     fn unsent(&mut self, error: &Error) -> Result<Outcome, Fault> {
         match error {
-            Error::NoSpace { .. } | Error::Closed | Error::Busy { .. } => Ok(Outcome::Failed),
+            Error::NoSpace { .. }
+            | Error::Closed
+            | Error::Busy { .. }
+            | Error::TransactionFailed { .. } => Ok(Outcome::Failed),
             Error::Dead { .. } | Error::Fenced { .. } => {
                 self.is_dead = true;
                 Ok(Outcome::Unknown)
@@ -131,7 +154,10 @@ impl Stage {
             let tag = Tag::of(record.value).ok_or("bytes of nobody were fetched")?;
             records.push((record.offset, tag.attempt + u64::from(tag.index)));
         }
-        let (next, end) = (fetched.next, partition.visible_end());
+        let (next, end) = (
+            fetched.next,
+            as_seen(partition, isolation(reader)).visible_end(),
+        );
         self.positions[reader][at] = next;
         Ok(Outcome::Polled { next, end, records })
     }
@@ -165,6 +191,23 @@ impl Stage {
         require!(waiting == 0, "the log sleeps while {waiting} calls wait");
         Ok(())
     }
+}
+
+/// What a reader wants to get: one of them is not patient.
+fn isolation(reader: usize) -> Isolation {
+    if reader == 0 {
+        Isolation::Uncommitted
+    } else {
+        Isolation::Committed
+    }
+}
+
+fn as_seen(partition: &Partition, isolation: Isolation) -> Partition {
+    let isolation = match isolation {
+        Isolation::Uncommitted => levada_log::Isolation::Uncommitted,
+        Isolation::Committed => levada_log::Isolation::Committed,
+    };
+    partition.clone().isolation(isolation)
 }
 
 fn unread(error: &Error) -> Result<Outcome, Fault> {

@@ -50,6 +50,7 @@ impl Stage {
     /// Drops the last handle without closing.
     pub(super) fn drop_log(&mut self) -> Result<(), Fault> {
         self.partitions.clear();
+        self.producers.clear();
         self.log = None;
         while self.step()? {}
         self.struck.dropped += 1;
@@ -130,7 +131,9 @@ impl Stage {
     fn drain_as_unknown(&mut self) -> Result<(), Fault> {
         while self.steps.step() {}
         for asked in std::mem::take(&mut self.asked) {
-            let (Asked::Send { operation, .. } | Asked::Poll { operation, .. }) = asked;
+            let (Asked::Send { operation, .. }
+            | Asked::End { operation, .. }
+            | Asked::Poll { operation, .. }) = asked;
             self.recorder.completed(operation, Outcome::Unknown)?;
         }
         Ok(())
@@ -147,6 +150,7 @@ impl Stage {
     /// Lets the machine or the process stop.
     fn strike(&mut self, stop: Stop) {
         self.partitions.clear();
+        self.producers.clear();
         self.log = None;
         self.asked.clear();
         let (fs, count) = match stop {

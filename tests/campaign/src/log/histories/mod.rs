@@ -9,6 +9,7 @@ mod asked;
 mod ending;
 pub(crate) mod killed;
 mod stage;
+mod transacted;
 
 use std::{
     fs::File,

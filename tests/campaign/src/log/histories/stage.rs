@@ -3,13 +3,16 @@
 use std::{fs::File, io::BufWriter, ops::AddAssign, sync::Arc, time::Duration};
 
 use levada_core::{Rng, Seed};
-use levada_log::{Log, Options, Partition, TopicOptions};
+use levada_log::{Log, Options, Partition, Producer, TopicOptions};
 use levada_testkit::{
     TestClock,
     vfs::{Fault as Faulty, FaultyFs, Fired, When},
 };
 
-use super::asked::{Asked, SENDERS};
+use super::{
+    asked::{Asked, SENDERS},
+    transacted::PRODUCERS,
+};
 use crate::{
     campaign::Fault,
     history::{Place, recorder::Recorder},
@@ -58,6 +61,9 @@ pub(super) struct Stage {
     /// Where each reader is in each partition.
     pub(super) positions: Vec<Vec<u64>>,
     pub(super) next_value: u64,
+    pub(super) next_transaction: u64,
+    /// Those that were opened in this life and have no transaction.
+    pub(super) producers: Vec<Option<Producer>>,
     /// The log has said that it is dead.
     pub(super) is_dead: bool,
     pub(super) struck: Struck,
@@ -91,6 +97,8 @@ impl Stage {
             asked: Vec::new(),
             positions: vec![vec![0; partitions]; READERS],
             next_value: 0,
+            next_transaction: 0,
+            producers: Vec::new(),
             is_dead: false,
             struck: Struck::default(),
         };
@@ -107,9 +115,10 @@ impl Stage {
     /// Does one thing.
     pub(super) fn act(&mut self) -> Result<(), Fault> {
         match self.rng.below(200) {
-            0..80 => self.send_some()?,
-            80..130 => self.poll_some()?,
-            130..160 => self.work(30)?,
+            0..60 => self.send_some()?,
+            60..80 => self.transact()?,
+            80..125 => self.poll_some()?,
+            125..160 => self.work(30)?,
             160..168 => {
                 let calls = self.rng.below(60);
                 self.fs.inject(Faulty::Crash, When::After(calls));
@@ -137,7 +146,7 @@ impl Stage {
         self.work(polls)
     }
 
-    fn send_some(&mut self) -> Result<(), Fault> {
+    pub(super) fn send_some(&mut self) -> Result<(), Fault> {
         for _ in 0..=self.rng.below(3) {
             let (client, at) = (
                 self.below(SENDERS as usize),
@@ -151,9 +160,10 @@ impl Stage {
         Ok(())
     }
 
-    fn poll_some(&mut self) -> Result<(), Fault> {
+    pub(super) fn poll_some(&mut self) -> Result<(), Fault> {
         let seat = (self.below(READERS), self.below(self.partitions.len()));
         let max_bytes = self.below(20_000);
+        // One that is not patient may be past it.
         let end = self.partitions[seat.1].1.visible_end();
         let sought = self.rng.chance(1, 8).then(|| self.rng.below(end + 1));
         self.poll(seat, sought, max_bytes)
@@ -192,6 +202,8 @@ impl Stage {
                 self.partitions.push((place, found.partition(partition)?));
             }
         }
+        self.producers.clear();
+        self.producers.resize_with(PRODUCERS, || None);
         self.log = Some(log);
         self.is_dead = false;
         Ok(())
