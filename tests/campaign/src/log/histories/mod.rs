@@ -118,6 +118,7 @@ impl Cases for Histories {
             kills >= 100 && power_cuts >= 1_000,
             "{kills} kills and {power_cuts} power cuts; 100 and 1000 are asked for"
         );
+        self.total.require_transactions()?;
         Ok(Verdict::Shown)
     }
 }
@@ -145,6 +146,22 @@ fn record(number: u64, plant: Plant, file: &NamedTempFile) -> Result<(Struck, Fi
 
 fn judge(path: &Path) -> Result<Findings, Fault> {
     Ok(Checker::judge(Promise::ReadCommitted, File::open(path)?)?)
+}
+
+impl Findings {
+    /// A fifth of all operations must be part of transactions.
+    fn require_transactions(&self) -> Result<(), Fault> {
+        let Self {
+            operations,
+            transactional,
+            ..
+        } = self;
+        require!(
+            5 * transactional >= *operations,
+            "{transactional} of {operations} operations are part of transactions; a fifth is asked for"
+        );
+        Ok(())
+    }
 }
 
 /// What is said of a history, or of many.
