@@ -47,7 +47,7 @@ const EXPECTED: [Faulty; 4] = [
 pub(crate) const HISTORY: Campaign = Campaign {
     name: "history",
     about: "Records what clients of a log on a failing machine were told, and judges it alone.",
-    full: 15_000,
+    full: 10_000,
     ci: ENOUGH,
     weight: 1,
     start: || Ok(Box::new(Histories::default())),
@@ -190,7 +190,7 @@ mod tests {
 
     /// What the first histories come to, with a bug planted in the file system.
     fn found(plant: Plant) -> u64 {
-        let judged = (0..20).map(|number| {
+        let judged = (0..5).map(|number| {
             let file = NamedTempFile::new().unwrap();
             // What else is wrong with such a log ends the case, and its history with it.
             drop(record(number, plant, &file));
