@@ -188,22 +188,21 @@ fn said(findings: &Findings) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// What the first histories come to, with a bug planted in the file system.
-    fn found(plant: Plant) -> u64 {
-        let judged = (0..5).map(|number| {
-            let file = NamedTempFile::new().unwrap();
-            // What else is wrong with such a log ends the case, and its history with it.
-            drop(record(number, plant, &file));
-            judge(file.path()).unwrap().found
-        });
-        judged.sum()
+    /// What the history of a case comes to, with a bug planted in the file system.
+    fn found(number: u64, plant: Plant) -> u64 {
+        let file = NamedTempFile::new().unwrap();
+        // What else is wrong with such a log ends the case, and its history with it.
+        drop(record(number, plant, &file));
+        judge(file.path()).unwrap().found
     }
 
     #[test]
     fn bugs_of_the_file_system_are_seen_in_the_history_alone() {
-        assert_eq!(found(Plant::None), 0);
+        for number in 0..3 {
+            assert_eq!(found(number, Plant::None), 0);
+        }
         for plant in [Plant::SkipFsync, Plant::NoDirSync] {
-            assert!(found(plant) > 0, "{plant:?}");
+            assert!((0..40).any(|number| found(number, plant) > 0), "{plant:?}");
         }
     }
 
