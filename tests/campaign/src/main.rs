@@ -3,8 +3,10 @@
 //! `cargo campaign` runs the count that continuous integration asks for, `--seconds` as much of it
 //! as fits, `--full` the count that the documentation names. Every case has a number, so that
 //! `--only NAME --from N` goes on where a run stopped and `--count 1` repeats a single failure.
+//! `--judge FILE` judges a history that any run has recorded.
 
 mod campaign;
+mod history;
 mod log;
 mod runner;
 mod schedule;
@@ -19,6 +21,9 @@ use crate::{campaign::Campaign, runner::Options};
 /// All campaigns, in the order in which they run.
 const CAMPAIGNS: &[Campaign] = &[
     log::power_cuts::POWER_CUTS,
+    log::histories::HISTORY,
+    log::histories::killed::KILLED,
+    log::flips::FLIPS,
     log::kills::KILLS,
     log::planted::PLANTED,
 ];
@@ -28,11 +33,17 @@ const CAMPAIGNS: &[Campaign] = &[
     reason = "a command says on stderr why it did not run"
 )]
 fn main() -> ExitCode {
-    if let Some(code) = log::kills::child() {
+    if let Some(code) = log::kills::child().or_else(log::histories::killed::child) {
         return code;
     }
     let options = Options::parse();
-    match runner::run(CAMPAIGNS, &options, &SystemClock::new(), &mut io::stdout()) {
+    let mut out = io::stdout();
+    let kept = match &options.judge {
+        Some(history) => log::histories::judge_file(history, &mut out),
+        None => runner::run(CAMPAIGNS, &options, &SystemClock::new(), &mut out)
+            .map_err(campaign::Fault::from),
+    };
+    match kept {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

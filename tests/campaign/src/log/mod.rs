@@ -1,6 +1,7 @@
-//! The campaigns of the log: crashes of a simulated machine, kills of a real process, planted bugs.
+//! The campaigns of the log: crashes of a simulated machine, kills of a real process, planted bugs,
+//! recorded histories.
 //!
-//! What was appended, and what was said of it, is kept outside of the log, in a [`ledger`]; an
+//! Where nothing else is said, what was appended, and what was said of it, is kept outside of the log, in a [`ledger`]; an
 //! [`audit`] compares a log that was opened again with it:
 //!
 //! 1. Each acknowledged record is there: at the same offset, with the same bytes.
@@ -11,6 +12,8 @@
 mod audit;
 #[cfg(test)]
 mod crash_points;
+pub(crate) mod flips;
+pub(crate) mod histories;
 pub(crate) mod kills;
 mod ledger;
 mod payload;

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -46,6 +47,9 @@ pub(crate) struct Options {
     /// Fails where too few cases have run to judge a campaign as a whole.
     #[arg(long, conflicts_with = "count")]
     judged: bool,
+    /// Judges the history that was recorded in this file, and runs no campaign.
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    pub(crate) judge: Option<PathBuf>,
 }
 
 impl Options {

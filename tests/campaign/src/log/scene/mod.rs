@@ -47,6 +47,17 @@ pub(crate) enum Plant {
     NoDirSync,
 }
 
+impl Plant {
+    /// The file system as the log sees it, with the bug in it.
+    pub(in crate::log) fn vfs(self, fs: &FaultyFs) -> Arc<dyn Vfs> {
+        match self {
+            Self::None => Arc::new(fs.clone()),
+            Self::SkipFsync => Arc::new(SkipFsync(fs.clone())),
+            Self::NoDirSync => Arc::new(NoDirSync(fs.clone())),
+        }
+    }
+}
+
 /// A log on a faulty file system.
 #[derive(Debug)]
 pub(crate) struct Scene {
@@ -355,18 +366,9 @@ impl Scene {
         Ok(topic.partition(u32::try_from(partition)?)?)
     }
 
-    /// The file system as the log sees it, with the bug that is planted.
-    fn vfs(&self) -> Arc<dyn Vfs> {
-        match self.plant {
-            Plant::None => Arc::new(self.fs.clone()),
-            Plant::SkipFsync => Arc::new(SkipFsync(self.fs.clone())),
-            Plant::NoDirSync => Arc::new(NoDirSync(self.fs.clone())),
-        }
-    }
-
     fn options(&self) -> levada_log::Options {
         Log::options()
-            .vfs(self.vfs())
+            .vfs(self.plant.vfs(&self.fs))
             .clock(Arc::new(self.clock.clone()))
             .seed(self.seed)
             .journal_bytes(self.journal_bytes)

@@ -1,0 +1,277 @@
+//! Twelve bad histories, as small as they can be. Each is flagged as what it is, and as nothing
+//! else.
+
+use super::{
+    Outcome,
+    anomaly::Anomaly,
+    checker::Promise,
+    written::{HERE, THERE, Written},
+};
+
+/// What is wrong with a history, its class, and how it is written.
+type Bad = (&'static str, &'static str, fn(&mut Written));
+
+/// The histories.
+const BAD: [Bad; 12] = [
+    (
+        "an acknowledged value is not where it was acknowledged",
+        "lost write",
+        |it| {
+            it.sent(HERE, 1, 1, 0)
+                .sent(HERE, 2, 1, 1)
+                .sent(HERE, 3, 1, 2);
+            it.read(HERE, &[(0, 1), (2, 3)]);
+        },
+    ),
+    (
+        "what was acknowledged last before a crash is gone",
+        "lost write",
+        |it| {
+            it.sent(HERE, 1, 1, 0).sent(HERE, 2, 1, 1);
+            it.restarted().read(HERE, &[(0, 1)]);
+        },
+    ),
+    ("a value lies at two offsets", "duplicate", |it| {
+        it.sent(HERE, 1, 1, 0).sent(HERE, 2, 1, 1);
+        it.read(HERE, &[(0, 1), (1, 2), (2, 1)]);
+    }),
+    (
+        "a send that was refused is read after a restart",
+        "aborted read",
+        |it| {
+            let refused = it.sending(HERE, 1, 1);
+            it.completed(refused, Outcome::Failed).restarted();
+            it.read(HERE, &[(0, 1)]);
+        },
+    ),
+    (
+        "a value of an aborted transaction is read",
+        "aborted read",
+        |it| {
+            it.wrote(1, HERE, 1, 0).aborted(1);
+            it.read(HERE, &[(0, 1)]);
+        },
+    ),
+    (
+        "an offset is given again after a crash",
+        "inconsistent offset",
+        |it| {
+            let lost = it.sending(HERE, 1, 1);
+            it.read(HERE, &[(0, 1)]).restarted();
+            it.sent(HERE, 2, 1, 0).read(HERE, &[(0, 2)]);
+            assert!(lost < 9, "it is never answered");
+        },
+    ),
+    ("a reader passes what another has read", "skip", |it| {
+        it.sent(HERE, 1, 3, 0);
+        it.read(HERE, &[(0, 1), (1, 2), (2, 3)]);
+        it.polled(None, HERE, 0, &[(0, 1), (2, 3)], 3);
+    }),
+    (
+        "a reader goes on before where it was",
+        "non-monotone read",
+        |it| {
+            it.sent(HERE, 1, 2, 0).read(HERE, &[(0, 1), (1, 2)]);
+            it.went_on(HERE, 1, &[(1, 2)], 2);
+        },
+    ),
+    (
+        "a value is read before its transaction is to be committed",
+        "precommitted read",
+        |it| {
+            it.wrote(1, HERE, 1, 0).read(HERE, &[(0, 1)]);
+            it.committed(1);
+        },
+    ),
+    (
+        "of a transaction one partition is there after a crash, and the other is not",
+        "torn transaction or batch",
+        |it| {
+            it.wrote(1, HERE, 1, 0).wrote(1, THERE, 2, 0);
+            it.committing(1);
+            it.restarted().sent(THERE, 3, 1, 1);
+            it.read(HERE, &[(0, 1)]).read(THERE, &[(1, 3)]);
+        },
+    ),
+    (
+        "what a transaction sent first lies last",
+        "write order",
+        |it| {
+            it.wrote(1, HERE, 1, 1).wrote(1, HERE, 2, 0).committed(1);
+            it.read(HERE, &[(0, 2), (1, 1)]);
+        },
+    ),
+    (
+        "two transactions have read each other's values",
+        "cycle",
+        |it| {
+            it.wrote(1, HERE, 1, 0).wrote(2, THERE, 2, 0);
+            let (first, second) = (it.committing(1), it.committing(2));
+            it.read_in(1, THERE, &[(0, 2)]).read_in(2, HERE, &[(0, 1)]);
+            it.completed(first, Outcome::Done);
+            it.completed(second, Outcome::Done);
+        },
+    ),
+];
+
+/// The class of an anomaly.
+fn class_of(anomaly: &Anomaly) -> &'static str {
+    match anomaly {
+        Anomaly::LostWrite { .. } | Anomaly::LostEnd { .. } => "lost write",
+        Anomaly::Duplicate { .. } => "duplicate",
+        Anomaly::Invented { .. } => "invented",
+        Anomaly::AbortedRead { .. } => "aborted read",
+        Anomaly::InconsistentOffset { .. } => "inconsistent offset",
+        Anomaly::Skip { .. } => "skip",
+        Anomaly::NonMonotone { .. } => "non-monotone read",
+        Anomaly::PrecommittedRead { .. } => "precommitted read",
+        Anomaly::Torn { .. } => "torn transaction or batch",
+        Anomaly::WriteOrder { .. } => "write order",
+        Anomaly::Cycle { .. } => "cycle",
+    }
+}
+
+fn anomalies(write: fn(&mut Written)) -> Vec<Anomaly> {
+    let mut history = Written::new();
+    write(&mut history);
+    history.findings(Promise::ReadCommitted).unwrap().anomalies
+}
+
+/// The only class of a history's anomalies.
+fn class(write: fn(&mut Written)) -> &'static str {
+    let found = anomalies(write);
+    let mut classes: Vec<_> = found.iter().map(class_of).collect();
+    classes.dedup();
+    assert_eq!(classes.len(), 1, "{found:?}");
+    classes[0]
+}
+
+#[test]
+fn each_of_twelve_bad_histories_is_flagged_as_what_it_is_and_as_nothing_else() {
+    for (what, expected, write) in BAD {
+        let found = anomalies(write);
+        assert_eq!(found.len(), 1, "{what}: {found:?}");
+        assert_eq!(class_of(&found[0]), expected, "{what}: {found:?}");
+    }
+}
+
+#[test]
+fn a_value_that_nobody_sent_or_that_was_sent_elsewhere_is_invented() {
+    assert_eq!(
+        class(|it| {
+            it.read(HERE, &[(0, 1)]);
+        }),
+        "invented"
+    );
+    let elsewhere = class(|it| {
+        it.sent(HERE, 1, 1, 0).read(THERE, &[(0, 1)]);
+    });
+    assert_eq!(elsewhere, "invented");
+}
+
+#[test]
+fn reads_that_go_back_inside_a_poll_or_say_so_of_the_end_are_not_monotone() {
+    let inside = class(|it| {
+        it.sent(HERE, 1, 2, 0);
+        it.polled(None, HERE, 0, &[(0, 1), (1, 2), (0, 1)], 2);
+    });
+    assert_eq!(inside, "non-monotone read");
+    let next = class(|it| {
+        it.sent(HERE, 1, 2, 0);
+        it.read_a_part(HERE, &[(0, 1), (1, 2)], 1, 2);
+    });
+    assert_eq!(next, "non-monotone read");
+    let end = class(|it| {
+        let unknown = it.sending(HERE, 1, 2);
+        it.read(HERE, &[(0, 1), (1, 2)]).restarted();
+        it.polled(None, HERE, 0, &[(0, 1)], 1);
+        assert!(unknown < 9, "it is never answered");
+    });
+    assert_eq!(end, "non-monotone read");
+}
+
+#[test]
+fn a_reader_that_goes_on_after_where_it_was_has_passed_what_lies_between() {
+    let between = class(|it| {
+        it.sent(HERE, 1, 3, 0);
+        it.read(HERE, &[(0, 1), (1, 2), (2, 3)]);
+        it.read_a_part(HERE, &[(0, 1)], 1, 3);
+        it.went_on(HERE, 2, &[(2, 3)], 3);
+    });
+    assert_eq!(between, "skip");
+}
+
+#[test]
+fn a_transaction_that_reads_its_own_values_or_never_commits_is_read_too_early() {
+    let own = class(|it| {
+        it.wrote(1, HERE, 1, 0);
+        let commit = it.committing(1);
+        it.read_in(1, HERE, &[(0, 1)]);
+        it.completed(commit, Outcome::Done);
+    });
+    assert_eq!(own, "precommitted read");
+    let open = class(|it| {
+        it.wrote(1, HERE, 1, 0).read(HERE, &[(0, 1)]);
+    });
+    assert_eq!(open, "precommitted read");
+}
+
+#[test]
+fn a_transaction_that_a_restart_has_aborted_is_not_read() {
+    let aborted = class(|it| {
+        it.wrote(1, HERE, 1, 0).restarted().read(HERE, &[(0, 1)]);
+    });
+    assert_eq!(aborted, "aborted read");
+}
+
+#[test]
+fn a_batch_of_which_some_is_missing_is_torn_or_out_of_order() {
+    let torn = class(|it| {
+        it.sending(HERE, 1, 3);
+        it.restarted().read(HERE, &[(0, 1), (2, 3)]);
+    });
+    assert_eq!(torn, "torn transaction or batch");
+    let moved = class(|it| {
+        it.sending(HERE, 1, 2);
+        it.restarted().read(HERE, &[(0, 2), (1, 1)]);
+    });
+    assert_eq!(moved, "write order");
+    let swapped = class(|it| {
+        it.sending(HERE, 1, 3);
+        it.restarted().read(HERE, &[(0, 1), (1, 3), (2, 2)]);
+    });
+    assert_eq!(swapped, "write order");
+}
+
+#[test]
+fn a_committed_transaction_of_which_nothing_is_read_is_lost() {
+    let lost = class(|it| {
+        it.wrote(1, HERE, 1, 0).committed(1).sent(HERE, 2, 1, 1);
+        it.read(HERE, &[(1, 2)]);
+    });
+    assert_eq!(lost, "lost write");
+}
+
+#[test]
+fn cycles_of_every_kind_are_found_where_they_are_promised_not_to_be() {
+    let writes: fn(&mut Written) = |it| {
+        it.wrote(1, HERE, 1, 0).wrote(2, HERE, 2, 1);
+        it.wrote(2, THERE, 3, 0).wrote(1, THERE, 4, 1);
+        it.committed(1).committed(2);
+        it.read(HERE, &[(0, 1), (1, 2)])
+            .read(THERE, &[(0, 3), (1, 4)]);
+    };
+    let read_too_early: fn(&mut Written) = |it| {
+        it.wrote(1, HERE, 1, 0).wrote(1, THERE, 2, 0);
+        it.read_in(2, HERE, &[]).committed(1);
+        it.read_in(2, THERE, &[(0, 2)]).committed(2);
+        it.read(HERE, &[(0, 1)]);
+    };
+    for write in [writes, read_too_early] {
+        let mut history = Written::new();
+        write(&mut history);
+        let found = history.anomalies();
+        assert!(matches!(found[..], [Anomaly::Cycle { .. }]), "{found:?}");
+        assert_eq!(anomalies(write), []);
+    }
+}

@@ -1,0 +1,219 @@
+//! Campaign: several clients use a log on a machine that fails, and what they were told is recorded
+//! and judged afterwards.
+//!
+//! Unlike the campaign of power cuts nothing here knows what the log must hold: the history, in a
+//! real file outside of the simulated machine, is judged alone, so the same judgement can be passed
+//! on what a process recorded that was killed. `--judge FILE` does so for any file.
+
+mod asked;
+mod ending;
+pub(crate) mod killed;
+mod stage;
+mod transacted;
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::Path,
+};
+
+use levada_testkit::vfs::{Fault as Faulty, Fired};
+use tempfile::NamedTempFile;
+
+use super::{require, scene::Plant};
+use crate::{
+    campaign::{Campaign, Cases, Fault, Verdict},
+    history::{
+        anomaly::Findings,
+        checker::{Checker, Promise},
+        recorder::Recorder,
+    },
+};
+use stage::{Stage, Struck};
+
+/// Things done in one case, beyond its restarts.
+const ACTS: u32 = 600;
+/// Cases by which the campaign is judged: each fault must have fired in them.
+const ENOUGH: u64 = 200;
+/// Faults that must have fired.
+const EXPECTED: [Faulty; 4] = [
+    Faulty::SyncFailed,
+    Faulty::DirSyncFailed,
+    Faulty::NoSpace,
+    Faulty::Crash,
+];
+
+/// The campaign.
+pub(crate) const HISTORY: Campaign = Campaign {
+    name: "history",
+    about: "Records what clients of a log on a failing machine were told, and judges it alone.",
+    full: 10_000,
+    ci: ENOUGH,
+    weight: 1,
+    start: || Ok(Box::new(Histories::default())),
+};
+
+/// What the cases so far have shown.
+#[derive(Debug, Default)]
+struct Histories {
+    cases: u64,
+    struck: Struck,
+    fired: Fired,
+    total: Findings,
+}
+
+impl Cases for Histories {
+    fn run(&mut self, number: u64) -> Result<(), Fault> {
+        let file = NamedTempFile::new()?;
+        let (struck, fired) = record(number, Plant::None, &file)?;
+        let findings = judge(file.path())?;
+        self.cases += 1;
+        self.struck += struck;
+        self.fired += fired;
+        self.total.add_counts(&findings);
+        if findings.found == 0 {
+            return Ok(());
+        }
+        let (_, kept) = file.keep()?;
+        let shown = said(&findings).join("\n    ");
+        Err(format!("{shown}\n    the history is in {}", kept.display()).into())
+    }
+
+    fn summary(&self) -> Vec<String> {
+        let Struck {
+            kills,
+            power_cuts,
+            dropped,
+            closed,
+            takeovers,
+            in_recovery,
+            rotten,
+        } = self.struck;
+        let fired = EXPECTED.map(|fault| format!("{fault} {}", self.fired[fault]));
+        let mut lines = said(&self.total);
+        lines.push(format!(
+            "{power_cuts} power cuts, {kills} kills, {in_recovery} of these in recovery"
+        ));
+        lines.push(format!(
+            "{dropped} logs dropped, {closed} closed, {takeovers} taken over, {rotten} rotten"
+        ));
+        lines.push(format!("fired: {}", fired.join(", ")));
+        lines
+    }
+
+    fn judge(&self) -> Result<Verdict, Fault> {
+        let cases = self.cases;
+        if cases < ENOUGH {
+            let reason = format!("{cases} cases have run, and {ENOUGH} are needed");
+            return Ok(Verdict::NotJudged(reason));
+        }
+        let silent = EXPECTED.iter().find(|fault| self.fired[**fault] == 0);
+        if let Some(fault) = silent {
+            return Err(format!("no {fault} in any case").into());
+        }
+        let Struck {
+            kills, power_cuts, ..
+        } = self.struck;
+        require!(
+            kills >= 100 && power_cuts >= 1_000,
+            "{kills} kills and {power_cuts} power cuts; 100 and 1000 are asked for"
+        );
+        self.total.require_transactions()?;
+        Ok(Verdict::Shown)
+    }
+}
+
+/// Judges the history in a file, and says what it comes to. False when something is wrong with it.
+pub(crate) fn judge_file(path: &Path, out: &mut dyn Write) -> Result<bool, Fault> {
+    let findings = judge(path)?;
+    for line in said(&findings) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(findings.found == 0)
+}
+
+/// Plays the case of this number, and records it.
+fn record(number: u64, plant: Plant, file: &NamedTempFile) -> Result<(Struck, Fired), Fault> {
+    let out = BufWriter::new(file.reopen()?);
+    let mut stage = Stage::new(number, plant, Recorder::new(out))?;
+    for act in 0..ACTS {
+        stage.act().map_err(|fault| format!("act {act}: {fault}"))?;
+    }
+    let (mut out, struck, fired) = stage.finish()?;
+    out.flush()?;
+    Ok((struck, fired))
+}
+
+fn judge(path: &Path) -> Result<Findings, Fault> {
+    Ok(Checker::judge(Promise::ReadCommitted, File::open(path)?)?)
+}
+
+impl Findings {
+    /// A fifth of all operations must be part of transactions.
+    fn require_transactions(&self) -> Result<(), Fault> {
+        let Self {
+            operations,
+            transactional,
+            ..
+        } = self;
+        require!(
+            5 * transactional >= *operations,
+            "{transactional} of {operations} operations are part of transactions; a fifth is asked for"
+        );
+        Ok(())
+    }
+}
+
+/// What is said of a history, or of many.
+fn said(findings: &Findings) -> Vec<String> {
+    let Findings {
+        operations,
+        transactional,
+        unknown,
+        read,
+        restarts,
+        found,
+        anomalies,
+    } = findings;
+    let share = 100 * transactional / operations.max(&1);
+    let mut lines = vec![
+        format!("{operations} operations, {share} % of them transactional, {unknown} unknown"),
+        format!("{read} values read, {restarts} restarts, {found} anomalies"),
+    ];
+    lines.extend(anomalies.iter().map(ToString::to_string));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the history of a case comes to, with a bug planted in the file system.
+    fn found(number: u64, plant: Plant) -> u64 {
+        let file = NamedTempFile::new().unwrap();
+        // What else is wrong with such a log ends the case, and its history with it.
+        drop(record(number, plant, &file));
+        judge(file.path()).unwrap().found
+    }
+
+    #[test]
+    fn bugs_of_the_file_system_are_seen_in_the_history_alone() {
+        for number in 0..3 {
+            assert_eq!(found(number, Plant::None), 0);
+        }
+        for plant in [Plant::SkipFsync, Plant::NoDirSync] {
+            assert!((0..40).any(|number| found(number, plant) > 0), "{plant:?}");
+        }
+    }
+
+    #[test]
+    fn same_seed_gives_the_same_history() {
+        let recorded = |number| {
+            let file = NamedTempFile::new().unwrap();
+            record(number, Plant::None, &file).unwrap();
+            std::fs::read(file.path()).unwrap()
+        };
+        assert_eq!(recorded(3), recorded(3));
+        assert_ne!(recorded(3), recorded(4));
+    }
+}
