@@ -1,5 +1,7 @@
 //! Limits on every size, checked before anything is allocated by it.
 
+use crate::batch::lz4;
+
 /// Bytes of one record, encoded: Kafka's default for a message, and far above real events.
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
 /// Bytes of one batch, header included.
@@ -25,10 +27,12 @@ pub(crate) const MAX_ENTRIES: usize = 64 << 10;
 pub(crate) const MAX_FRAME_BYTES: usize = 32 << 20;
 /// Bytes of the image: every topic's every partition with its segments.
 pub(crate) const MAX_IMAGE_BYTES: usize = 256 << 20;
-/// More offsets than one group commit can hold in one partition.
-pub(crate) const MAX_OFFSETS_PER_COMMIT: u64 = 8 << 20;
+/// More offsets than one group commit can hold in one partition, compressed as they may be.
+pub(crate) const MAX_OFFSETS_PER_COMMIT: u64 = 2 << 30;
 
 const _: () = assert!(MAX_RECORD_BYTES < MAX_BATCH_BYTES);
 const _: () = assert!(COMMIT_BYTES + MAX_BATCH_BYTES + (MAX_ENTRIES + 2) * 32 < MAX_FRAME_BYTES);
-// A record takes at least four bytes.
-const _: () = assert!((COMMIT_BYTES + MAX_BATCH_BYTES) as u64 / 4 < MAX_OFFSETS_PER_COMMIT);
+// A record takes at least four bytes, before it is compressed.
+const _: () = assert!(
+    (COMMIT_BYTES + MAX_BATCH_BYTES) as u64 * lz4::MOST as u64 / 4 < MAX_OFFSETS_PER_COMMIT
+);

@@ -13,7 +13,7 @@ use crate::{
     Error, Fetched, FetchedBatch, Result,
     meta::{Segment, SegmentName},
     partition::{PartitionId, first_append_time, state::PartitionState},
-    segment::read::{Index, Unread, Want},
+    segment::read::{Index, Source, Unread},
     shared::{Life, Shared, lock},
     ticket::Completion,
     vfs::{Open, VfsFile},
@@ -184,14 +184,14 @@ impl Reader {
             self.indexes.clear();
         }
         let index = self.indexes.entry(key).or_default();
-        let read = Want {
+        let read = Source {
             id,
             segment,
             path: &path,
-            from,
-            max_bytes,
+            file: &*file,
+            index,
         }
-        .read(&*file, index);
+        .fetch(from, max_bytes);
         if self.files.len() >= MAX_FILES {
             self.files.pop_front();
         }

@@ -7,6 +7,7 @@
 //! | [`groups`] | positions are durable; a sealed topic stays sealed; names are checked |
 //! | [`one_process`] | one log at a time has a data folder |
 //! | [`torn`] | a torn last group commit is cut and reported, at whatever byte it was torn |
+//! | [`compressed`] | what was compressed comes back, and lies about it cost no memory |
 //! | [`damage`] | other damage stops its partition, or the log, and changes nothing |
 //! | [`hostile`] | sizes that somebody else wrote cost neither a panic nor memory |
 //! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
@@ -18,6 +19,7 @@
     reason = "a test whose scene cannot be set has failed"
 )]
 
+mod compressed;
 mod damage;
 mod failed_sync;
 mod faults;

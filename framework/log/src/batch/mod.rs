@@ -4,6 +4,7 @@
 //! checksum; the same bytes then go to the journal, to readers and to a segment.
 
 pub(crate) mod header;
+pub(crate) mod lz4;
 pub(crate) mod records;
 pub(crate) mod varint;
 
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use levada_core::Timestamp;
 
 use crate::{
-    Error, Result,
+    Compression, Error, Result,
     limits::{MAX_BATCH_BYTES, MAX_HEADERS, MAX_KEY_BYTES, MAX_RECORD_BYTES},
     partition::PartitionId,
 };
@@ -109,6 +110,8 @@ pub struct Batch {
     count: u32,
     first_event_time: Timestamp,
     max_event_time: Timestamp,
+    /// Bytes of the records before they were compressed; once they are, nothing is pushed.
+    unpacked: Option<u32>,
 }
 
 impl Batch {
@@ -119,6 +122,7 @@ impl Batch {
             count: 0,
             first_event_time: Timestamp::MIN,
             max_event_time: Timestamp::MIN,
+            unpacked: None,
         }
     }
 
@@ -159,9 +163,26 @@ impl Batch {
         self.count == 0
     }
 
-    /// How many bytes it takes, in memory and on disk.
+    /// How many bytes it takes, in memory and, unless its topic compresses it, on disk.
     pub fn size(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// As it is stored: compressed, if its topic wants that and it makes it smaller.
+    pub(crate) fn packed(self, compression: Compression) -> Self {
+        let packed = match compression {
+            Compression::None => None,
+            Compression::Lz4 => lz4::pack(&self.bytes),
+        };
+        let Some(bytes) = packed else {
+            return self;
+        };
+        let unpacked = u32::try_from(self.bytes.len() - HEADER_LEN);
+        Self {
+            bytes,
+            unpacked: Some(unpacked.expect("a batch is below its limit")),
+            ..self
+        }
     }
 
     /// Gives the batch its place, fills in the header and the checksum.
@@ -178,7 +199,7 @@ impl Batch {
             append_time: place.append_time,
             first_event_time: self.first_event_time,
             max_event_time: self.max_event_time,
-            unpacked: None,
+            unpacked: self.unpacked,
             produced: place.produced,
         };
         header.seal(&mut self.bytes);

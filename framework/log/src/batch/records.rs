@@ -5,12 +5,13 @@
 //! headers, and for each the name's length and bytes and the value's length and bytes. All numbers
 //! are varints.
 
+use bytes::Bytes;
 use levada_core::Timestamp;
 
 use super::{
     Record,
     header::{HEADER_LEN, Header},
-    varint,
+    lz4, varint,
 };
 use crate::limits::MAX_HEADERS;
 
@@ -133,10 +134,11 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    pub(crate) fn new(header: Header, batch: &'a [u8], from: u64) -> Self {
+    /// Of `bytes` that hold them, decompressed and without the header.
+    pub(crate) fn of(header: Header, bytes: &'a [u8], from: u64) -> Self {
         Self {
             header,
-            bytes: &batch[HEADER_LEN..],
+            bytes,
             from,
         }
     }
@@ -159,10 +161,22 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// Whether the records of a batch are what its header says: a checksum proves that the bytes are
-/// those that were written, not that whoever wrote them wrote a batch.
-pub(crate) fn are_sound(header: &Header, batch: &[u8]) -> bool {
-    let mut bytes = &batch[HEADER_LEN..];
+/// The records of a whole batch as it is stored, decompressed; shared if they need not be.
+pub(crate) fn unpacked(header: &Header, batch: &Bytes) -> Option<Bytes> {
+    let stored = batch.slice(HEADER_LEN..);
+    match header.unpacked {
+        None => Some(stored),
+        Some(len) => lz4::unpack(&stored, len as usize).map(Bytes::from),
+    }
+}
+
+/// The records of a whole batch, if they are what its header says: a checksum proves that the bytes
+/// are those that were written, not that whoever wrote them wrote a batch.
+pub(crate) fn checked(header: &Header, batch: &Bytes) -> Option<Bytes> {
+    unpacked(header, batch).filter(|records| are_sound(header, records))
+}
+
+fn are_sound(header: &Header, mut bytes: &[u8]) -> bool {
     let mut next = header.base_offset;
     for _ in 0..header.count {
         match take(&mut bytes, header) {
@@ -232,10 +246,9 @@ fn take_slice<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
     use crate::{Batch, batch::Place, partition::PartitionId};
-    use bytes::Bytes;
 
     fn sealed(batch: Batch) -> (Header, Bytes) {
-        batch.seal(&Place {
+        let (header, bytes) = batch.seal(&Place {
             id: PartitionId {
                 topic: 1,
                 partition: 0,
@@ -245,7 +258,8 @@ mod tests {
             base_offset: 100,
             append_time: Timestamp::from_millis(5),
             produced: None,
-        })
+        });
+        (header, bytes.slice(HEADER_LEN..))
     }
 
     #[test]
@@ -270,7 +284,7 @@ mod tests {
         let (header, bytes) = sealed(batch);
         assert!(are_sound(&header, &bytes));
 
-        let all: Vec<_> = Records::new(header, &bytes, 0).collect();
+        let all: Vec<_> = Records::of(header, &bytes, 0).collect();
         assert_eq!(
             all.iter().map(|r| r.offset).collect::<Vec<_>>(),
             [100, 101, 102]
@@ -285,7 +299,7 @@ mod tests {
         );
         assert_eq!(all[1].headers.get("row"), Some(&b"7"[..]));
         assert_eq!(all[1].headers.clone().count(), 2);
-        assert_eq!(Records::new(header, &bytes, 102).count(), 1);
+        assert_eq!(Records::of(header, &bytes, 102).count(), 1);
     }
 
     #[test]
@@ -304,7 +318,7 @@ mod tests {
         batch.push(&tombstone).unwrap();
         let (header, bytes) = sealed(batch);
         assert!(are_sound(&header, &bytes));
-        let all: Vec<_> = Records::new(header, &bytes, 0).collect();
+        let all: Vec<_> = Records::of(header, &bytes, 0).collect();
         let seen: Vec<_> = all.iter().map(|r| (r.key, r.value, r.tombstone)).collect();
         let key = Some(&b"k"[..]);
         assert_eq!(seen, [(key, &b""[..], false), (key, b"", true)]);
@@ -317,8 +331,7 @@ mod tests {
             ..header
         };
         for (flags, sound) in [(VALUE_ABSENT, false), (TOMBSTONE, true)] {
-            let mut batch = vec![0; HEADER_LEN];
-            batch.extend([0, 0, flags]);
+            let mut batch = vec![0, 0, flags];
             batch.extend(sound.then_some(0));
             batch.push(0);
             assert_eq!(are_sound(&one, &batch), sound, "{flags}");
@@ -331,14 +344,14 @@ mod tests {
         batch.push(&Record::of(b"one")).unwrap();
         batch.push(&Record::of(b"two")).unwrap();
         let (header, bytes) = sealed(batch);
-        let places = (HEADER_LEN..bytes.len()).flat_map(|at| [0, 1, 0x7f, 0x80].map(|v| (at, v)));
+        let places = (0..bytes.len()).flat_map(|at| [0, 1, 0x7f, 0x80].map(|v| (at, v)));
         for (at, value) in places {
             let mut changed = bytes.to_vec();
             changed[at] = value;
             // Whatever the bytes: refused, or as many records as the header says.
             let sound = are_sound(&header, &changed);
             assert!(
-                !sound || Records::new(header, &changed, 0).count() == 2,
+                !sound || Records::of(header, &changed, 0).count() == 2,
                 "{at}"
             );
         }

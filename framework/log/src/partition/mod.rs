@@ -13,7 +13,7 @@ use levada_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Batch, Error, Fetched, FetchedBatch, Ticket,
+    Batch, Error, Fetched, FetchedBatch, MAX_BATCH_BYTES, Ticket,
     reader::{Answer, Read},
     shared::{Handle, Shared},
 };
@@ -166,8 +166,9 @@ impl Partition {
         self.shared().queue.poll_room(context)
     }
 
-    /// Fetches batches from the one that holds offset `from` on: up to `max_bytes` of them, but at
-    /// least one if there is one. Never beyond the visible end; there it finds nothing, at once.
+    /// Fetches batches from the one that holds offset `from` on: up to `max_bytes` of them, counted
+    /// as they are once decompressed, and never more than [`MAX_BATCH_BYTES`]; but at least one if
+    /// there is one. Never beyond the visible end; there it finds nothing, at once.
     ///
     /// What was appended lately comes from memory, and the ticket is answered already.
     ///
@@ -210,6 +211,7 @@ impl Partition {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fetch(&self, from: u64, max_bytes: usize) -> Ticket<Fetched> {
+        let max_bytes = max_bytes.min(MAX_BATCH_BYTES);
         if let Some(known) = self.state.fetch_from_memory(from, max_bytes) {
             return Ticket::known(known);
         }

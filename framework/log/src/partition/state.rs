@@ -15,7 +15,7 @@ use std::{
 
 use super::{Appended, PartitionId, appending::Appending};
 use crate::{
-    Batch, Error, Fetched, FetchedBatch, Result,
+    Batch, Compression, Error, Fetched, FetchedBatch, Result,
     meta::{Segment, TopicImage},
     segment::Stored,
     shared::{Item, Shared, lock},
@@ -27,6 +27,7 @@ use crate::{
 pub(crate) struct PartitionState {
     pub(crate) id: PartitionId,
     pub(crate) topic: Arc<str>,
+    compression: Compression,
     appending: Mutex<Appending>,
     reading: Mutex<Reading>,
 }
@@ -72,6 +73,7 @@ impl PartitionState {
         Self {
             id,
             topic,
+            compression: of.settings.compression,
             appending: Mutex::new(Appending::new(image, refusal)),
             reading: Mutex::new(Reading {
                 start: image.start,
@@ -96,6 +98,8 @@ impl PartitionState {
         batch: Batch,
         completion: Completion<Appended>,
     ) -> Result<(), (Completion<Appended>, Error)> {
+        // Whoever appends compresses, before the lock: others append meanwhile.
+        let batch = batch.packed(self.compression);
         let mut appending = lock(&self.appending);
         if let Some(refusal) = &appending.refusal {
             return Err((completion, refusal.clone()));
@@ -164,15 +168,20 @@ impl PartitionState {
         let first = reading
             .tail
             .partition_point(|(header, _)| header.end() <= from);
-        let mut batches: Vec<FetchedBatch> = Vec::new();
-        let mut taken = 0;
+        let mut taken = Vec::new();
+        let mut bytes_taken = 0;
         for (header, bytes) in reading.tail.range(first..) {
-            if !batches.is_empty() && taken + bytes.len() > max_bytes {
+            if !taken.is_empty() && bytes_taken + header.unpacked_len() > max_bytes {
                 break;
             }
-            taken += bytes.len();
-            batches.push(FetchedBatch::new(*header, bytes.clone(), from));
+            bytes_taken += header.unpacked_len();
+            taken.push((*header, bytes.clone()));
         }
+        // Decompressed by whoever fetches, after the lock: others read meanwhile.
+        drop(reading);
+        let batches = taken.into_iter();
+        let batches = batches.map(|(header, bytes)| FetchedBatch::new(header, bytes, from));
+        let batches: Vec<_> = batches.collect();
         let next = batches.last().map_or(from, FetchedBatch::end_offset);
         Some(Ok(Fetched { batches, next }))
     }
