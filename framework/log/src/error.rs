@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use crate::vfs;
+
 /// Why the log refused or failed.
 ///
 /// One failure can concern many callers (a failed sync fails every waiting append), so an error is
@@ -144,6 +146,17 @@ pub enum Error {
         /// The file that could not grow.
         path: PathBuf,
     },
+    /// The process, or the machine, has no room for another open file. Nothing of a refused batch
+    /// will ever be visible.
+    #[error(
+        "no more files can be opened, {} needs one: close some, raise the limit of the process, or \
+         lower `open_files`; then try again",
+        .path.display()
+    )]
+    TooManyFiles {
+        /// The file that could not be opened.
+        path: PathBuf,
+    },
     /// The offset lies before the first one that is kept.
     #[error(
         "offset {offset} of topic `{topic}` partition {partition} is gone: it starts at {start}"
@@ -232,9 +245,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// An operating system's error, with what was tried on what; a full disk by its own name.
+    /// An operating system's error, with what was tried on what; what passes by itself, by its own
+    /// name.
     pub(crate) fn io(operation: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         let path = path.into();
+        if vfs::is_out_of_files(&source) {
+            return Self::TooManyFiles { path };
+        }
         match source.kind() {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
@@ -270,7 +287,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why something could not be written, by what follows from it.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The disk is full: the same may succeed later.
+    /// The disk is full, or no file can be opened: the same may succeed later.
     NoSpace(Error),
     /// A write or sync failed: nothing is known about the file any more.
     Fatal(Error),
@@ -282,7 +299,7 @@ impl Failure {
     /// The error of a file operation that was no sync.
     pub(crate) fn of(error: Error) -> Self {
         match error {
-            full @ Error::NoSpace { .. } => Self::NoSpace(full),
+            full @ (Error::NoSpace { .. } | Error::TooManyFiles { .. }) => Self::NoSpace(full),
             error => Self::Fatal(error),
         }
     }
@@ -293,7 +310,11 @@ pub(crate) fn unwritten(operation: &'static str, path: &Path, error: io::Error) 
     Failure::of(Error::io(operation, path, error))
 }
 
-/// A failed sync: fatal whatever its reason, also when the disk was full.
+/// A failed sync: fatal whatever its reason, also when the disk was full; unless it was not even
+/// tried, because the folder could not be opened for it.
 pub(crate) fn unsynced(path: &Path, error: io::Error) -> Failure {
-    Failure::Fatal(Error::io("cannot sync", path, error))
+    match Error::io("cannot sync", path, error) {
+        untried @ Error::TooManyFiles { .. } => Failure::NoSpace(untried),
+        error => Failure::Fatal(error),
+    }
 }

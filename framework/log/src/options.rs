@@ -55,6 +55,7 @@ impl Default for Options {
                 segment_bytes: 64 << 20,
                 journal_bytes: 32 << 20,
                 queue_bytes: 32 << 20,
+                open_files: 32,
             },
         }
     }
@@ -115,6 +116,14 @@ impl Options {
     /// ```
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.limits.queue_bytes = bytes;
+        self
+    }
+
+    /// The most segments that are kept open for reading, over all topics. Beside them the log has
+    /// ten files open at most. Default: 32, so that any number of partitions works in a process
+    /// that may open 64 files.
+    pub fn open_files(mut self, files: usize) -> Self {
+        self.limits.open_files = files;
         self
     }
 
@@ -205,6 +214,12 @@ impl Limits {
                 self.queue_bytes as u64,
                 max_batch,
                 "it must hold a batch (16 MiB)",
+            ),
+            (
+                "open_files",
+                self.open_files as u64,
+                1,
+                "a segment is open while it is read",
             ),
         ] {
             if value < least {

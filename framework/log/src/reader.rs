@@ -2,6 +2,8 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    io,
+    path::Path,
     sync::{Arc, Mutex},
     task::{Context, Poll},
 };
@@ -16,13 +18,11 @@ use crate::{
     segment::read::{Index, Source, Unread},
     shared::{Life, Shared, lock},
     ticket::Completion,
-    vfs::{Open, VfsFile},
+    vfs::{self, Open, VfsFile},
 };
 
 /// Fetches that may wait: one for each reader, and no machine has more of them.
 const MAX_READS: usize = 64 << 10;
-/// Segments kept open for reading: far below the 256 descriptors of the strictest platform.
-const MAX_FILES: usize = 64;
 /// Segments whose index is kept: at most 64 MiB, if each segment has 64 MiB of batches.
 const MAX_INDEXES: usize = 4096;
 
@@ -169,16 +169,7 @@ impl Reader {
         let key = (id, segment.name());
         let file = match self.files.iter().position(|(open, _)| *open == key) {
             Some(at) => self.files.remove(at).expect("it was found there").1,
-            None => match self.life.0.vfs.open(&path, Open::Read) {
-                Ok(file) => file,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                    return Err(Unread::Damaged(format!(
-                        "segment {} is missing",
-                        path.display()
-                    )));
-                }
-                Err(e) => return Err(Unread::Io(Error::io("cannot open", path, e))),
-            },
+            None => self.open(&path)?,
         };
         if self.indexes.len() >= MAX_INDEXES && !self.indexes.contains_key(&key) {
             self.indexes.clear();
@@ -192,10 +183,27 @@ impl Reader {
             index,
         }
         .fetch(from, max_bytes);
-        if self.files.len() >= MAX_FILES {
-            self.files.pop_front();
-        }
         self.files.push_back((key, file));
         read
+    }
+
+    /// Opens a segment, and closes the one that was used longest ago if there are too many.
+    fn open(&mut self, path: &Path) -> Result<Box<dyn VfsFile>, Unread> {
+        let shared = &self.life.0;
+        if self.files.len() >= shared.limits.open_files {
+            self.files.pop_front();
+        }
+        let mut opened = shared.vfs.open(path, Open::Read);
+        if opened.as_ref().is_err_and(vfs::is_out_of_files) {
+            // Others of the process took what was ours to use.
+            self.files.clear();
+            opened = shared.vfs.open(path, Open::Read);
+        }
+        opened.map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => {
+                Unread::Damaged(format!("segment {} is missing", path.display()))
+            }
+            _ => Unread::Io(Error::io("cannot open", path, e)),
+        })
     }
 }

@@ -119,12 +119,12 @@ pub(crate) struct Parts {
 }
 
 /// Sizes that a user may choose.
-#[expect(clippy::struct_field_names, reason = "the unit is part of a name")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) segment_bytes: u64,
     pub(crate) journal_bytes: u64,
     pub(crate) queue_bytes: usize,
+    pub(crate) open_files: usize,
 }
 
 impl Shared {

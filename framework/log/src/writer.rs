@@ -6,8 +6,11 @@
 use std::{
     collections::BTreeMap,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
+
+use futures::{FutureExt as _, future::BoxFuture};
 
 use crate::{
     Error,
@@ -24,6 +27,9 @@ use crate::{
     ticket::Completion,
 };
 
+/// How long to wait where only time can help.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// The I/O work that makes things durable.
 pub(crate) struct Writer {
     life: Life,
@@ -31,6 +37,10 @@ pub(crate) struct Writer {
     id: JournalId,
     /// The number of the next group commit.
     commit: u64,
+    /// A group commit that is synced, while no file can be opened to look at the fence.
+    synced: Option<Commit>,
+    /// Until when to wait for one.
+    pause: Option<BoxFuture<'static, ()>>,
     /// What this journal holds, for when it is full.
     changes: Vec<Change>,
     dirty: BTreeMap<PartitionId, Arc<PartitionState>>,
@@ -42,6 +52,8 @@ enum Turn {
     Again,
     /// Somebody will wake us.
     Idle,
+    /// The same may succeed in a moment.
+    Later,
     /// The log has ended.
     Ended,
 }
@@ -54,6 +66,8 @@ impl Writer {
             journal,
             id,
             commit,
+            synced: None,
+            pause: None,
             changes,
             dirty,
         }
@@ -66,15 +80,27 @@ impl Writer {
         if shared.is_stopping() {
             return Poll::Ready(());
         }
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.poll_unpin(&mut Context::from_waker(context.waker())));
+            self.pause = None;
+        }
         match self.turn(&shared) {
             Turn::Again => context.waker().wake_by_ref(),
             Turn::Idle => {}
+            Turn::Later => {
+                let until = shared.clock.elapsed() + PAUSE;
+                self.pause = Some(shared.clock.sleep_until(until));
+                context.waker().wake_by_ref();
+            }
             Turn::Ended => return Poll::Ready(()),
         }
         Poll::Pending
     }
 
     fn turn(&mut self, shared: &Shared) -> Turn {
+        if let Some(commit) = self.synced.take() {
+            return self.acknowledge(shared, commit);
+        }
         if shared.queue.is_closed() || shared.queue.is_empty() {
             return Turn::Idle;
         }
@@ -134,24 +160,39 @@ impl Writer {
         if cfg!(planted = "ack_early") {
             let entries = std::mem::take(&mut commit.entries);
             let turn = self.finish(shared, commit);
-            return self.write(shared, &entries).map_or(Turn::Idle, |()| turn);
+            let written = self.write(&entries);
+            let ours = written.and_then(|()| shared.check_fence());
+            return ours.map_or(Turn::Idle, |()| turn);
         }
-        match self.write(shared, &commit.entries) {
-            Ok(()) => self.finish(shared, commit),
+        match self.write(&commit.entries) {
+            Ok(()) => self.acknowledge(shared, commit),
             Err(failure) => fail(shared, failure, commit.items),
         }
     }
 
-    /// Makes a frame of the entries durable, in a folder that is still ours.
-    ///
-    /// The fence is looked at after the sync: whoever takes the folder before that look is seen,
-    /// and then nothing is acknowledged.
-    fn write(&mut self, shared: &Shared, entries: &[Entry]) -> Result<(), Failure> {
+    /// Makes a frame of the entries durable.
+    fn write(&mut self, entries: &[Entry]) -> Result<(), Failure> {
         self.journal.write(self.commit, entries)?;
         self.journal.sync()?;
-        shared.check_fence()?;
         self.commit += 1;
         Ok(())
+    }
+
+    /// Lets a group commit that is durable take effect, in a folder that is still ours.
+    ///
+    /// The fence is looked at after the sync: whoever takes the folder before that look is seen,
+    /// and then nothing is acknowledged. What is synced can no longer be refused either; so while
+    /// no file can be opened to look, it waits.
+    fn acknowledge(&mut self, shared: &Shared, commit: Commit) -> Turn {
+        match shared.check_fence() {
+            Ok(()) => self.finish(shared, commit),
+            Err(Failure::NoSpace(error)) => {
+                tracing::warn!(%error, "a durable group commit waits to be acknowledged");
+                self.synced = Some(commit);
+                Turn::Later
+            }
+            Err(failure) => fail(shared, failure, commit.items),
+        }
     }
 
     /// Lets what is durable take effect and answers.

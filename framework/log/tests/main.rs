@@ -12,6 +12,7 @@
 //! | [`hostile`] | sizes that somebody else wrote cost neither a panic nor memory |
 //! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
 //! | [`faults`] | full disks, short writes |
+//! | [`open_files`] | any number of partitions works with few open files, and running out kills nothing |
 
 #![expect(
     clippy::unwrap_used,
@@ -26,6 +27,7 @@ mod faults;
 mod groups;
 mod hostile;
 mod one_process;
+mod open_files;
 mod round_trip;
 mod support;
 mod torn;

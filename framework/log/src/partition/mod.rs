@@ -118,13 +118,15 @@ impl Partition {
     ///
     /// By the ticket: [`Error::Busy`] when too much waits already (nothing was appended; see
     /// [`poll_room`](Self::poll_room)), [`Error::Sealed`], [`Error::Damaged`], [`Error::NoSpace`]
-    /// (nothing was appended, also of batches queued behind this one), [`Error::Dead`] (whether it
-    /// was appended shows when the log is opened again) and [`Error::Closed`].
+    /// and [`Error::TooManyFiles`] (nothing was appended, also of batches queued behind this one),
+    /// [`Error::Dead`] (whether it was appended shows when the log is opened again) and
+    /// [`Error::Closed`].
     ///
     /// [`Error::Busy`]: crate::Error::Busy
     /// [`Error::Sealed`]: crate::Error::Sealed
     /// [`Error::Damaged`]: crate::Error::Damaged
     /// [`Error::NoSpace`]: crate::Error::NoSpace
+    /// [`Error::TooManyFiles`]: crate::Error::TooManyFiles
     /// [`Error::Dead`]: crate::Error::Dead
     /// [`Error::Closed`]: crate::Error::Closed
     ///
@@ -175,12 +177,13 @@ impl Partition {
     /// # Errors
     ///
     /// By the ticket: [`Error::OutOfRange`] before the first offset that is kept,
-    /// [`Error::Damaged`], [`Error::Busy`] when too many reads wait, [`Error::Io`],
-    /// [`Error::Closed`].
+    /// [`Error::Damaged`], [`Error::Busy`] when too many reads wait, [`Error::TooManyFiles`],
+    /// [`Error::Io`], [`Error::Closed`].
     ///
     /// [`Error::OutOfRange`]: crate::Error::OutOfRange
     /// [`Error::Damaged`]: crate::Error::Damaged
     /// [`Error::Busy`]: crate::Error::Busy
+    /// [`Error::TooManyFiles`]: crate::Error::TooManyFiles
     /// [`Error::Io`]: crate::Error::Io
     /// [`Error::Closed`]: crate::Error::Closed
     ///
