@@ -14,7 +14,10 @@ use levada_core::Timestamp;
 use crate::{
     Error, Fetched, FetchedBatch, Result,
     meta::{Segment, SegmentName},
-    partition::{PartitionId, first_append_time, state::PartitionState},
+    partition::{
+        PartitionId, first_append_time,
+        state::{PartitionState, Since},
+    },
     segment::read::{Index, Source, Unread},
     shared::{Life, Shared, lock},
     ticket::Completion,
@@ -23,15 +26,34 @@ use crate::{
 
 /// Fetches that may wait: one for each reader, and no machine has more of them.
 const MAX_READS: usize = 64 << 10;
-/// Segments whose index is kept: at most 64 MiB, if each segment has 64 MiB of batches.
-const MAX_INDEXES: usize = 4096;
+/// Places in segments that are remembered, in 24 MiB: enough for 64 GiB of batches. When there are
+/// more, all are forgotten, and found again by reading.
+const MAX_PLACES: usize = 1 << 20;
 
 /// A fetch that waits for the reader.
 pub(crate) struct Read {
     pub(crate) partition: Arc<PartitionState>,
-    pub(crate) from: u64,
-    pub(crate) max_bytes: usize,
-    pub(crate) answer: Answer,
+    pub(crate) wanted: Wanted,
+}
+
+/// What is wanted from the partition.
+pub(crate) enum Wanted {
+    Batches {
+        from: u64,
+        max_bytes: usize,
+        answer: Answer,
+    },
+    /// The first offset that was appended at or after this time.
+    Since(Timestamp, Completion<u64>),
+}
+
+impl Wanted {
+    fn refuse(self, error: Error) {
+        match self {
+            Self::Batches { answer, .. } => answer.complete(Err(error)),
+            Self::Since(_, completion) => completion.complete(Err(error)),
+        }
+    }
 }
 
 /// What is to be answered.
@@ -83,7 +105,7 @@ impl Reads {
             return self.filled.wake();
         };
         drop(waiting);
-        read.answer.complete(Err(refusal));
+        read.wanted.refuse(refusal);
     }
 
     fn take(&self) -> Option<Read> {
@@ -97,7 +119,7 @@ impl Reads {
         let reads = std::mem::take(&mut waiting.reads);
         drop(waiting);
         for read in reads {
-            read.answer.complete(Err(Error::Closed));
+            read.wanted.refuse(Error::Closed);
         }
     }
 }
@@ -110,6 +132,8 @@ pub(crate) struct Reader {
     /// Open segments, the one used last at the back.
     files: VecDeque<(SegmentId, Box<dyn VfsFile>)>,
     indexes: HashMap<SegmentId, Index>,
+    /// How many places all indexes hold, and how many there are.
+    places: usize,
 }
 
 impl Reader {
@@ -118,6 +142,7 @@ impl Reader {
             life: Life(shared),
             files: VecDeque::new(),
             indexes: HashMap::new(),
+            places: 0,
         }
     }
 
@@ -128,61 +153,92 @@ impl Reader {
         if shared.is_stopping() {
             return Poll::Ready(());
         }
-        if let Some(read) = shared.reads.take() {
-            let fetched = self.fetch(&read);
-            read.answer.complete(fetched);
+        if let Some(Read { partition, wanted }) = shared.reads.take() {
+            match wanted {
+                Wanted::Batches {
+                    from,
+                    max_bytes,
+                    answer,
+                } => answer.complete(self.fetch(&partition, from, max_bytes)),
+                Wanted::Since(time, completion) => {
+                    completion.complete(self.since(&partition, time));
+                }
+            }
             context.waker().wake_by_ref();
         }
         Poll::Pending
     }
 
-    fn fetch(&mut self, read: &Read) -> Result<Fetched> {
-        let Read {
-            partition,
-            from,
-            max_bytes,
-            ..
-        } = read;
-        if let Some(known) = partition.fetch_from_memory(*from, *max_bytes) {
+    fn fetch(
+        &mut self,
+        partition: &PartitionState,
+        from: u64,
+        max_bytes: usize,
+    ) -> Result<Fetched> {
+        if let Some(known) = partition.fetch_from_memory(from, max_bytes) {
             return known;
         }
         let segment = partition
-            .segment_at(*from)
+            .segment_at(from)
             .expect("what is not in memory is in a segment");
-        let batches = match self.read(partition.id, segment, *from, *max_bytes) {
-            Ok(batches) => batches,
-            Err(Unread::Io(error)) => return Err(error),
-            Err(Unread::Damaged(reason)) => return Err(partition.fail(&reason)),
-        };
-        let next = batches.last().map_or(*from, FetchedBatch::end_offset);
+        let batches = self.read(partition, segment, |source| source.fetch(from, max_bytes))?;
+        let next = batches.last().map_or(from, FetchedBatch::end_offset);
         Ok(Fetched { batches, next })
     }
 
-    fn read(
+    fn since(&mut self, partition: &PartitionState, time: Timestamp) -> Result<u64> {
+        match partition.since(time) {
+            Since::Offset(offset) => Ok(offset),
+            Since::In(segment) => {
+                let offset = self.read(partition, segment, |source| source.offset_at(time))?;
+                Ok(offset.max(partition.reading().start))
+            }
+        }
+    }
+
+    /// Reads something from a segment. Damage stops the partition.
+    fn read<T>(
+        &mut self,
+        partition: &PartitionState,
+        segment: Segment,
+        read: impl FnOnce(Source<'_>) -> Result<T, Unread>,
+    ) -> Result<T> {
+        match self.read_segment(partition.id, segment, read) {
+            Ok(read) => Ok(read),
+            Err(Unread::Io(error)) => Err(error),
+            Err(Unread::Damaged(reason)) => Err(partition.fail(&reason)),
+        }
+    }
+
+    fn read_segment<T>(
         &mut self,
         id: PartitionId,
         segment: Segment,
-        from: u64,
-        max_bytes: usize,
-    ) -> Result<Vec<FetchedBatch>, Unread> {
+        read: impl FnOnce(Source<'_>) -> Result<T, Unread>,
+    ) -> Result<T, Unread> {
         let path = self.life.0.paths.segment(id, segment.name());
         let key = (id, segment.name());
         let file = match self.files.iter().position(|(open, _)| *open == key) {
             Some(at) => self.files.remove(at).expect("it was found there").1,
             None => self.open(&path)?,
         };
-        if self.indexes.len() >= MAX_INDEXES && !self.indexes.contains_key(&key) {
+        if self.places >= MAX_PLACES {
             self.indexes.clear();
+            self.places = 0;
         }
-        let index = self.indexes.entry(key).or_default();
-        let read = Source {
+        let index = self.indexes.entry(key).or_insert_with(|| {
+            self.places += 1;
+            Index::default()
+        });
+        let before = index.len();
+        let read = read(Source {
             id,
             segment,
             path: &path,
             file: &*file,
-            index,
-        }
-        .fetch(from, max_bytes);
+            index: &mut *index,
+        });
+        self.places += index.len() - before;
         self.files.push_back((key, file));
         read
     }

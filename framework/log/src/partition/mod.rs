@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Batch, Error, Fetched, FetchedBatch, MAX_BATCH_BYTES, Ticket,
-    reader::{Answer, Read},
+    reader::{Answer, Read, Wanted},
     shared::{Handle, Shared},
 };
-use state::{PartitionState, Phase};
+use state::{PartitionState, Phase, Since};
 
 /// Which partition, by numbers: what is written into batches and paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -253,6 +253,45 @@ impl Partition {
         ticket
     }
 
+    /// The first offset that was appended at or after `time`; the visible end if there is none.
+    ///
+    /// The first seek in a part of a topic reads it; where it found what is remembered, in bounded
+    /// memory, for the next. Nothing is kept in files for this, so nothing can be out of date.
+    ///
+    /// # Errors
+    ///
+    /// By the ticket: [`Error::Damaged`] when damage lies where it looks, else as for
+    /// [`fetch`](Self::fetch).
+    ///
+    /// [`Error::Damaged`]: crate::Error::Damaged
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_core::Timestamp;
+    /// use levada_log::{Batch, Log, Record, TopicOptions};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// let orders = log.create_topic("orders", TopicOptions::new()).wait()?.partition(0)?;
+    /// let mut batch = Batch::new();
+    /// batch.push(&Record::of(b"white lantern"))?;
+    /// let appended = orders.append(batch).wait()?;
+    ///
+    /// assert_eq!(orders.offset_at(appended.append_time).wait()?, 0);
+    /// let later = Timestamp::from_millis(appended.append_time.as_millis() + 1);
+    /// assert_eq!(orders.offset_at(later).wait()?, 1, "the end: nothing came later");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn offset_at(&self, time: Timestamp) -> Ticket<u64> {
+        if let Since::Offset(offset) = self.state.since(time) {
+            return Ticket::known(Ok(offset));
+        }
+        let (completion, ticket) = Ticket::new();
+        self.push_read(Wanted::Since(time, completion));
+        ticket
+    }
+
     /// The first offset that is kept.
     pub fn start(&self) -> u64 {
         self.state.reading().start
@@ -325,13 +364,16 @@ impl Partition {
     }
 
     fn read(&self, from: u64, max_bytes: usize, answer: Answer) {
-        let partition = Arc::clone(&self.state);
-        self.shared().reads.push(Read {
-            partition,
+        self.push_read(Wanted::Batches {
             from,
             max_bytes,
             answer,
         });
+    }
+
+    fn push_read(&self, wanted: Wanted) {
+        let partition = Arc::clone(&self.state);
+        self.shared().reads.push(Read { partition, wanted });
     }
 
     fn shared(&self) -> &Shared {

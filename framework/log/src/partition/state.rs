@@ -13,6 +13,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use levada_core::Timestamp;
+
 use super::{Appended, PartitionId, appending::Appending};
 use crate::{
     Batch, Compression, Error, Fetched, FetchedBatch, Result,
@@ -53,6 +55,13 @@ pub(crate) enum Phase {
     Sealed,
     /// The log has stopped.
     Stopped,
+}
+
+/// Where the records begin that were appended at some time or later.
+pub(crate) enum Since {
+    Offset(u64),
+    /// Somewhere in this segment.
+    In(Segment),
 }
 
 impl PartitionState {
@@ -184,6 +193,24 @@ impl PartitionState {
         let batches: Vec<_> = batches.collect();
         let next = batches.last().map_or(from, FetchedBatch::end_offset);
         Some(Ok(Fetched { batches, next }))
+    }
+
+    /// The first offset that was appended at or after `time`, as far as memory tells.
+    pub(crate) fn since(&self, time: Timestamp) -> Since {
+        let reading = self.reading();
+        let segments = &reading.segments;
+        let passed = segments.partition_point(|segment| segment.last_append < time);
+        let offset = match segments.get(passed) {
+            Some(segment) if segment.first_append < time => return Since::In(*segment),
+            Some(segment) => segment.base,
+            None => {
+                let tail = &reading.tail;
+                let passed = tail.partition_point(|(header, _)| header.append_time < time);
+                let first = tail.get(passed);
+                first.map_or(reading.end, |(header, _)| header.base_offset)
+            }
+        };
+        Since::Offset(offset.clamp(reading.start, reading.end))
     }
 
     /// The segment that holds the first batch at or after `from`.

@@ -2,13 +2,14 @@
 //!
 //! 1. The checksum, the identity and the order of every batch that is passed are checked; what is
 //!    in it, by whoever wants it. So batches that are not wanted are not decompressed.
-//! 2. Where batches lie is remembered as it is found, every 64 KiB, in memory only. An index in a
-//!    file would be one more thing that can be stale, torn or rotten, to save one walk over a
-//!    segment after a start.
+//! 2. Where batches lie, and when they were appended, is remembered as it is found, every 64 KiB, in
+//!    memory only. An index in a file would be one more thing that can be stale, torn or rotten, to
+//!    save one walk over a segment after a start.
 
 use std::{io, path::Path};
 
 use bytes::Bytes;
+use levada_core::Timestamp;
 
 use crate::{
     Error, FetchedBatch,
@@ -30,14 +31,22 @@ pub(crate) struct Index(Vec<Place>);
 struct Place {
     /// The end of the batch before it.
     end: u64,
+    /// When that was appended.
+    append_time: Timestamp,
     position: u64,
 }
 
 impl Index {
+    /// How many places are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The last known place whose batches before it are not wanted.
     fn floor(&self, segment: &Segment, is_passed: impl Fn(&Place) -> bool) -> Place {
         let start = Place {
             end: segment.base,
+            append_time: Timestamp::MIN,
             position: 0,
         };
         let after = self.0.partition_point(is_passed);
@@ -111,6 +120,19 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// The offset of the first batch that was appended at or after `time`: the segment has one.
+    pub(crate) fn offset_at(self, time: Timestamp) -> Result<u64, Unread> {
+        let passed = |place: &Place| place.append_time < time;
+        let place = self.index.floor(&self.segment, passed);
+        let mut walk = self.walk(place, READ_BYTES);
+        while let Some((header, _)) = walk.next()? {
+            if header.append_time >= time {
+                return Ok(header.base_offset);
+            }
+        }
+        Err(walk.damaged_here("a batch is missing"))
+    }
+
     fn walk(self, place: Place, block_bytes: usize) -> Walk<'a> {
         Walk {
             source: self,
@@ -161,6 +183,7 @@ impl Walk<'_> {
         }
         self.place = Place {
             end: header.end(),
+            append_time: header.append_time,
             position: self.place.position + header.len as u64,
         };
         self.source.index.note(self.place);
