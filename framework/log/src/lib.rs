@@ -48,6 +48,7 @@
 mod batch;
 mod catalog;
 mod commit;
+mod describe;
 mod error;
 mod fence;
 mod fetched;
@@ -78,6 +79,7 @@ pub use batch::{
     Batch, Record,
     records::{Headers, RecordView, Records},
 };
+pub use describe::{Description, PartitionDescription};
 pub use error::{Error, Result};
 pub use fetched::{Fetched, FetchedBatch};
 pub use group::Group;

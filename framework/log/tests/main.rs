@@ -11,6 +11,7 @@
 //! | [`compressed`] | what was compressed comes back, and lies about it cost no memory |
 //! | [`damage`] | other damage stops its partition, or the log, and changes nothing |
 //! | [`hostile`] | sizes that somebody else wrote cost neither a panic nor memory |
+//! | [`describe`] | what is said about a topic is what is there |
 //! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
 //! | [`faults`] | full disks, short writes |
 //! | [`open_files`] | any number of partitions works with few open files, and running out kills nothing |
@@ -23,6 +24,7 @@
 
 mod compressed;
 mod damage;
+mod describe;
 mod failed_sync;
 mod faults;
 mod groups;

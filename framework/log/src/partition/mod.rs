@@ -310,12 +310,7 @@ impl Partition {
 
     /// Whether the partition can be used.
     pub fn status(&self) -> Status {
-        match &self.state.reading().failed {
-            Some(reason) => Status::Failed {
-                reason: Arc::clone(reason),
-            },
-            None => Status::Healthy,
-        }
+        self.state.reading().status()
     }
 
     /// Why nothing comes after the visible end although the topic is not sealed, if so: bytes are

@@ -17,7 +17,7 @@ use levada_core::Timestamp;
 
 use super::{Appended, PartitionId, appending::Appending};
 use crate::{
-    Batch, Compression, Error, Fetched, FetchedBatch, Result,
+    Batch, Compression, Error, Fetched, FetchedBatch, PartitionDescription, Result, Status,
     meta::{Segment, TopicImage},
     segment::Stored,
     shared::{Item, Shared, lock},
@@ -257,6 +257,28 @@ impl PartitionState {
         }
     }
 
+    /// What there is to say about it.
+    pub(crate) fn describe(&self) -> PartitionDescription {
+        let reading = self.reading();
+        let (segments, tail) = (&reading.segments, &reading.tail);
+        let first = segments.first().map(|first| first.first_append);
+        let last = segments.last().map(|last| last.last_append);
+        let time = |stored: Option<&Stored>| stored.map(|(header, _)| header.append_time);
+        PartitionDescription {
+            number: self.id.partition,
+            start: reading.start,
+            visible_end: reading.end,
+            end: reading.end,
+            segment_bytes: segments.iter().map(|segment| segment.bytes).sum(),
+            memory_bytes: tail.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
+            segments: segments.len(),
+            first_append: first.or_else(|| time(tail.front())),
+            last_append: time(tail.back()).or(last),
+            status: reading.status(),
+            sealed: reading.phase == Phase::Sealed,
+        }
+    }
+
     /// Ends the partition for good.
     pub(crate) fn seal(&self) {
         let mut reading = self.reading();
@@ -313,6 +335,15 @@ impl PartitionState {
 }
 
 impl Reading {
+    pub(crate) fn status(&self) -> Status {
+        match &self.failed {
+            Some(reason) => Status::Failed {
+                reason: Arc::clone(reason),
+            },
+            None => Status::Healthy,
+        }
+    }
+
     fn wake(&mut self) {
         for waker in self.wakers.drain(..) {
             waker.wake();
