@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     Error, Result,
+    member::Members,
     meta::{Change, Image, Positions, Settings, TopicImage},
     name::folded,
     partition::{PartitionId, state::PartitionState},
@@ -37,6 +38,8 @@ pub(crate) struct TopicState {
 pub(crate) struct GroupState {
     pub(crate) name: Arc<str>,
     pub(crate) positions: Mutex<Positions>,
+    /// Locked before the positions, where both are.
+    pub(crate) members: Mutex<Members>,
 }
 
 impl Catalog {
@@ -71,6 +74,7 @@ impl Catalog {
             Arc::new(GroupState {
                 name: name.into(),
                 positions: Mutex::default(),
+                members: Mutex::default(),
             })
         });
         Arc::clone(group)

@@ -3,11 +3,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::Arc,
 };
 
 use crate::{
     Error,
     journal::frame::Entry,
+    member::Staged,
     meta::Change,
     name::folded,
     partition::{PartitionId, state::PartitionState},
@@ -22,6 +24,8 @@ pub(crate) struct Commit {
     pub(crate) items: Vec<Item>,
     /// Names of new topics, folded.
     names: BTreeSet<String>,
+    /// How groups move, by name.
+    moves: BTreeMap<Arc<str>, Staged>,
     /// Where partitions end with what is in here.
     ends: BTreeMap<PartitionId, u64>,
     /// Nothing more is taken in: the last item closes the log.
@@ -52,8 +56,16 @@ impl Commit {
                 self.entries.push(Entry::Batch { id, end, body });
             }
             Item::MovePositions {
-                group, positions, ..
+                group,
+                positions,
+                by,
+                ..
             } => {
+                let staged = self.moves.entry(Arc::clone(&group.name)).or_default();
+                if let Err(error) = group.check(by, *staged) {
+                    return item.refuse(error);
+                }
+                *staged = staged.then(by);
                 let (group, positions) = (group.name.to_string(), positions.clone());
                 self.add_change(Change::PositionsMoved { group, positions });
             }

@@ -188,6 +188,36 @@ pub enum Error {
         /// The visible end.
         end: u64,
     },
+    /// A group has members, who would read on elsewhere than it was moved to.
+    #[error("group `{group}` has {members} members: stop them, or fence them")]
+    GroupActive {
+        /// The group.
+        group: Arc<str>,
+        /// How many there are.
+        members: usize,
+    },
+    /// A group does not stand any more where it stood when a plan was made.
+    #[error("group `{group}` has moved since it was planned to move it: make another plan")]
+    GroupMoved {
+        /// The group.
+        group: Arc<str>,
+    },
+    /// A group was moved elsewhere since this member joined it.
+    #[error(
+        "group `{group}` was moved since this member joined: join again, and go on from its position"
+    )]
+    FencedMember {
+        /// The group.
+        group: Arc<str>,
+    },
+    /// A file of positions cannot be used.
+    #[error("line {line} of the positions cannot be used: {reason}")]
+    BadPositions {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The partition has stopped because bytes that were acknowledged are damaged.
     #[error(
         "topic `{topic}` partition {partition} has stopped: {reason}; nothing was changed, other \

@@ -59,6 +59,7 @@ mod keeper;
 mod le;
 mod limits;
 mod log;
+mod member;
 mod meta;
 mod name;
 mod options;
@@ -68,6 +69,7 @@ mod queue;
 mod reader;
 mod recovery;
 mod retention;
+mod seek;
 mod segment;
 mod shared;
 mod ticket;
@@ -87,10 +89,12 @@ pub use limits::{
     MAX_BATCH_BYTES, MAX_HEADERS, MAX_KEY_BYTES, MAX_NAME_LEN, MAX_PARTITIONS, MAX_RECORD_BYTES,
 };
 pub use log::Log;
+pub use member::Member;
 pub use name::check as check_name;
 pub use options::Options;
 pub use partition::{Appended, Partition, Status};
 pub use recovery::{CutCommit, Recovery};
 pub use retention::Retention;
+pub use seek::{Move, Seek, SeekPlan};
 pub use ticket::Ticket;
 pub use topic::{Acks, Compression, Topic, TopicOptions};

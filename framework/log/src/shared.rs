@@ -30,6 +30,7 @@ use crate::{
     error::Failure,
     fence::Fence,
     keeper::FlushSlot,
+    member::Mover,
     partition::{Appended, PartitionId, state::PartitionState},
     paths::Paths,
     queue::Queue,
@@ -53,6 +54,7 @@ pub(crate) enum Item {
     MovePositions {
         group: Arc<GroupState>,
         positions: Vec<(PartitionId, u64)>,
+        by: Mover,
         completion: Completion<()>,
     },
     Seal {

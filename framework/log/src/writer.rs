@@ -227,9 +227,10 @@ impl Writer {
                 Item::MovePositions {
                     group,
                     positions,
+                    by,
                     completion,
                 } => {
-                    lock(&group.positions).extend(positions);
+                    group.moved(positions, &by);
                     completion.complete(Ok(()));
                 }
                 Item::Seal { topic, completion } => {

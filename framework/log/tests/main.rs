@@ -6,6 +6,7 @@
 //! | [`zero_copy`] | a fetched record lies in the fetched buffer; no allocation per record |
 //! | [`groups`] | positions are durable; a sealed topic stays sealed; names are checked |
 //! | [`one_process`] | one log at a time has a data folder |
+//! | [`seek`] | groups are moved by plans, nothing by mistake, and new ones join live |
 //! | [`time`] | a partition can be read from a time on |
 //! | [`torn`] | a torn last group commit is cut and reported, at whatever byte it was torn |
 //! | [`compressed`] | what was compressed comes back, and lies about it cost no memory |
@@ -32,6 +33,7 @@ mod hostile;
 mod one_process;
 mod open_files;
 mod round_trip;
+mod seek;
 mod support;
 mod time;
 mod torn;
