@@ -4,6 +4,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use crate::vfs;
@@ -133,6 +134,22 @@ pub enum Error {
         waiting: usize,
         /// The limit.
         limit: usize,
+    },
+    /// More was appended than a quota allows. Nothing of this batch was.
+    #[error(
+        "{} more than {limit} bytes a second: append again in {wait:?}",
+        .producer.as_ref().map_or_else(
+            || "all producers together append".to_owned(),
+            |name| format!("producer `{name}` appends"),
+        )
+    )]
+    Throttled {
+        /// Whose quota it is; `None` for that of all.
+        producer: Option<Arc<str>>,
+        /// Bytes a second.
+        limit: u64,
+        /// How long to wait.
+        wait: Duration,
     },
     /// The topic is sealed.
     #[error("topic `{topic}` is sealed: nothing more can be appended to it")]

@@ -66,6 +66,7 @@ mod options;
 mod partition;
 mod paths;
 mod queue;
+mod quota;
 mod reader;
 mod recovery;
 mod retention;

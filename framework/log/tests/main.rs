@@ -6,6 +6,7 @@
 //! | [`zero_copy`] | a fetched record lies in the fetched buffer; no allocation per record |
 //! | [`groups`] | positions are durable; a sealed topic stays sealed; names are checked |
 //! | [`one_process`] | one log at a time has a data folder |
+//! | [`quotas`] | no more is appended than a quota allows, and no less |
 //! | [`seek`] | groups are moved by plans, nothing by mistake, and new ones join live |
 //! | [`time`] | a partition can be read from a time on |
 //! | [`torn`] | a torn last group commit is cut and reported, at whatever byte it was torn |
@@ -32,6 +33,7 @@ mod groups;
 mod hostile;
 mod one_process;
 mod open_files;
+mod quotas;
 mod round_trip;
 mod seek;
 mod support;

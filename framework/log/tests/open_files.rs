@@ -4,21 +4,19 @@ use std::{
     fmt::Debug,
     io,
     path::Path,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use levada_log::{
-    Appended, Error, Options, Ticket, Topic, TopicOptions,
+    Error, Options, Topic, TopicOptions,
     vfs::{Open, OsFs, Vfs, VfsFile},
 };
 
-use crate::support::{Hands, Steps, batch, found, made, read_all, small};
+use crate::support::{Hands, Steps, answer, batch, found, made, read_all, small};
 
 /// A file system on which only so many files can be open at once. Clones share them.
 #[derive(Clone, Debug)]
@@ -132,13 +130,6 @@ fn crowded(vfs: &Crowded, steps: &Steps, clock: &Hands) -> Options {
     options
         .spawner(Arc::new(steps.clone()))
         .clock(Arc::new(clock.clone()))
-}
-
-/// What a ticket says, if it says anything yet.
-fn answer(ticket: &mut Ticket<Appended>) -> Poll<Result<Appended, Error>> {
-    use std::future::Future;
-
-    Pin::new(ticket).poll(&mut Context::from_waker(Waker::noop()))
 }
 
 #[test]

@@ -159,6 +159,11 @@ impl Spawner for Steps {
     }
 }
 
+/// What a ticket says, if it says anything yet.
+pub(crate) fn answer<T>(ticket: &mut Ticket<T>) -> Poll<levada_log::Result<T>> {
+    Pin::new(ticket).poll(&mut Context::from_waker(Waker::noop()))
+}
+
 /// A clock that a test sets; works that wait for it are polled by [`Steps`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hands(Arc<Mutex<Duration>>);

@@ -117,12 +117,14 @@ impl Partition {
     /// # Errors
     ///
     /// By the ticket: [`Error::Busy`] when too much waits already (nothing was appended; see
-    /// [`poll_room`](Self::poll_room)), [`Error::Sealed`], [`Error::Damaged`], [`Error::NoSpace`]
-    /// and [`Error::TooManyFiles`] (nothing was appended, also of batches queued behind this one),
+    /// [`poll_room`](Self::poll_room)), [`Error::Throttled`] when a quota is used up (nothing was
+    /// appended either), [`Error::Sealed`], [`Error::Damaged`], [`Error::NoSpace`] and
+    /// [`Error::TooManyFiles`] (nothing was appended, also of batches queued behind this one),
     /// [`Error::Dead`] (whether it was appended shows when the log is opened again) and
     /// [`Error::Closed`].
     ///
     /// [`Error::Busy`]: crate::Error::Busy
+    /// [`Error::Throttled`]: crate::Error::Throttled
     /// [`Error::Sealed`]: crate::Error::Sealed
     /// [`Error::Damaged`]: crate::Error::Damaged
     /// [`Error::NoSpace`]: crate::Error::NoSpace

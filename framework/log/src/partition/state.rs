@@ -113,7 +113,13 @@ impl PartitionState {
         if let Some(refusal) = &appending.refusal {
             return Err((completion, refusal.clone()));
         }
-        if let Err(error) = shared.queue.reserve(batch.size()) {
+        let bytes = batch.size();
+        let taken = shared.quotas.take(None, bytes, shared.clock.elapsed());
+        if let Err(error) = taken {
+            return Err((completion, error));
+        }
+        if let Err(error) = shared.queue.reserve(bytes) {
+            shared.quotas.put_back(None, bytes);
             return Err((completion, error));
         }
         let place = appending.place(self.id, shared.instance, shared.clock.now(), None);
