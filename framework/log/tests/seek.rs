@@ -289,6 +289,24 @@ fn of_moves_in_one_group_commit_none_slips_past_a_seek() {
     assert_eq!(group.position(&orders), Some(0));
 }
 
+#[test]
+fn range_is_read_without_a_group() {
+    let scene = Scene::new();
+    let [first, _] = scene.partitions();
+    let mut next = first
+        .offset_at(Timestamp::from_millis(3_000))
+        .wait()
+        .unwrap();
+    let mut read = Vec::new();
+    while next < 7 {
+        let fetched = first.fetch(next, 1).wait().unwrap();
+        read.extend(fetched.records().map(|record| record.offset));
+        next = fetched.next;
+    }
+    assert_eq!(read, [2, 3, 4, 5, 6]);
+    assert!(scene.log.groups().is_empty());
+}
+
 /// Appends these numbers, some at a time.
 fn write(orders: &Partition, numbers: Range<u32>) {
     let numbers: Vec<_> = numbers.map(u32::to_le_bytes).collect();
