@@ -221,7 +221,8 @@ pub enum Error {
     },
     /// A group was moved elsewhere since this member joined it.
     #[error(
-        "group `{group}` was moved since this member joined: join again, and go on from its position"
+        "group `{group}` was moved since this member joined: join again, and go on from where it \
+         stands"
     )]
     FencedMember {
         /// The group.

@@ -16,7 +16,7 @@
 //! | [`describe`] | what is said about a topic is what is there |
 //! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
 //! | [`faults`] | full disks, short writes |
-//! | [`open_files`] | any number of partitions works with few open files, and running out kills nothing |
+//! | [`open_files`] | few open files serve many partitions, and running out kills nothing |
 
 #![expect(
     clippy::unwrap_used,

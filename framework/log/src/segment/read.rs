@@ -2,9 +2,9 @@
 //!
 //! 1. The checksum, the identity and the order of every batch that is passed are checked; what is
 //!    in it, by whoever wants it. So batches that are not wanted are not decompressed.
-//! 2. Where batches lie, and when they were appended, is remembered as it is found, every 64 KiB, in
-//!    memory only. An index in a file would be one more thing that can be stale, torn or rotten, to
-//!    save one walk over a segment after a start.
+//! 2. Where batches lie, and when they were appended, is remembered as it is found, every 64 KiB,
+//!    in memory only. An index in a file would be one more thing that can be stale, torn or rotten,
+//!    to save one walk over a segment after a start.
 
 use std::{io, path::Path};
 
