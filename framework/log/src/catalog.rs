@@ -8,6 +8,7 @@ use std::{
 use crate::{
     Error, Result,
     limits::MAX_PRODUCERS,
+    member::Members,
     meta::{Change, Image, Positions, Settings, TopicImage},
     name::folded,
     partition::{PartitionId, state::PartitionState},
@@ -41,6 +42,8 @@ pub(crate) struct TopicState {
 pub(crate) struct GroupState {
     pub(crate) name: Arc<str>,
     pub(crate) positions: Mutex<Positions>,
+    /// Locked before the positions, where both are.
+    pub(crate) members: Mutex<Members>,
 }
 
 impl Catalog {
@@ -88,6 +91,7 @@ impl Catalog {
             Arc::new(GroupState {
                 name: name.into(),
                 positions: Mutex::default(),
+                members: Mutex::default(),
             })
         });
         Arc::clone(group)

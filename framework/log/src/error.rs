@@ -4,7 +4,10 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
+
+use crate::vfs;
 
 /// Why the log refused or failed.
 ///
@@ -113,6 +116,12 @@ pub enum Error {
         /// How much is allowed.
         limit: u64,
     },
+    /// A tombstone is not one.
+    #[error("a tombstone says that what its key stood for is gone, but {reason}")]
+    BadTombstone {
+        /// What it has, or has not.
+        reason: &'static str,
+    },
     /// An option has a value that cannot work.
     #[error("option `{option}` cannot be {value}: {reason}")]
     BadOption {
@@ -133,6 +142,22 @@ pub enum Error {
         waiting: usize,
         /// The limit.
         limit: usize,
+    },
+    /// More was appended than a quota allows. Nothing of this batch was.
+    #[error(
+        "{} more than {limit} bytes a second: append again in {wait:?}",
+        .producer.as_ref().map_or_else(
+            || "all producers together append".to_owned(),
+            |name| format!("producer `{name}` appends"),
+        )
+    )]
+    Throttled {
+        /// Whose quota it is; `None` for that of all.
+        producer: Option<Arc<str>>,
+        /// Bytes a second.
+        limit: u64,
+        /// How long to wait.
+        wait: Duration,
     },
     /// The topic is sealed.
     #[error("topic `{topic}` is sealed: nothing more can be appended to it")]
@@ -193,6 +218,17 @@ pub enum Error {
         /// The file that could not grow.
         path: PathBuf,
     },
+    /// The process, or the machine, has no room for another open file. Nothing of a refused batch
+    /// will ever be visible.
+    #[error(
+        "no more files can be opened, {} needs one: close some, raise the limit of the process, or \
+         lower `open_files`; then try again",
+        .path.display()
+    )]
+    TooManyFiles {
+        /// The file that could not be opened.
+        path: PathBuf,
+    },
     /// The offset lies before the first one that is kept.
     #[error(
         "offset {offset} of topic `{topic}` partition {partition} is gone: it starts at {start}"
@@ -223,6 +259,37 @@ pub enum Error {
         offset: u64,
         /// The visible end.
         end: u64,
+    },
+    /// A group has members, who would read on elsewhere than it was moved to.
+    #[error("group `{group}` has {members} members: stop them, or fence them")]
+    GroupActive {
+        /// The group.
+        group: Arc<str>,
+        /// How many there are.
+        members: usize,
+    },
+    /// A group does not stand any more where it stood when a plan was made.
+    #[error("group `{group}` has moved since it was planned to move it: make another plan")]
+    GroupMoved {
+        /// The group.
+        group: Arc<str>,
+    },
+    /// A group was moved elsewhere since this member joined it.
+    #[error(
+        "group `{group}` was moved since this member joined: join again, and go on from where it \
+         stands"
+    )]
+    FencedMember {
+        /// The group.
+        group: Arc<str>,
+    },
+    /// A file of positions cannot be used.
+    #[error("line {line} of the positions cannot be used: {reason}")]
+    BadPositions {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// The partition has stopped because bytes that were acknowledged are damaged.
     #[error(
@@ -293,9 +360,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// An operating system's error, with what was tried on what; a full disk by its own name.
+    /// An operating system's error, with what was tried on what; what passes by itself, by its own
+    /// name.
     pub(crate) fn io(operation: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         let path = path.into();
+        if vfs::is_out_of_files(&source) {
+            return Self::TooManyFiles { path };
+        }
         match source.kind() {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
@@ -331,7 +402,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why something could not be written, by what follows from it.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The disk is full: the same may succeed later.
+    /// The disk is full, or no file can be opened: the same may succeed later.
     NoSpace(Error),
     /// A write or sync failed: nothing is known about the file any more.
     Fatal(Error),
@@ -343,7 +414,7 @@ impl Failure {
     /// The error of a file operation that was no sync.
     pub(crate) fn of(error: Error) -> Self {
         match error {
-            full @ Error::NoSpace { .. } => Self::NoSpace(full),
+            full @ (Error::NoSpace { .. } | Error::TooManyFiles { .. }) => Self::NoSpace(full),
             error => Self::Fatal(error),
         }
     }
@@ -354,7 +425,11 @@ pub(crate) fn unwritten(operation: &'static str, path: &Path, error: io::Error) 
     Failure::of(Error::io(operation, path, error))
 }
 
-/// A failed sync: fatal whatever its reason, also when the disk was full.
+/// A failed sync: fatal whatever its reason, also when the disk was full; unless it was not even
+/// tried, because the folder could not be opened for it.
 pub(crate) fn unsynced(path: &Path, error: io::Error) -> Failure {
-    Failure::Fatal(Error::io("cannot sync", path, error))
+    match Error::io("cannot sync", path, error) {
+        untried @ Error::TooManyFiles { .. } => Failure::NoSpace(untried),
+        error => Failure::Fatal(error),
+    }
 }

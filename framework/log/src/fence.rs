@@ -24,15 +24,33 @@
 //!    meets the fence.
 //! 3. A file system that shows a renamed file late to another machine shows the fence as late.
 
+//!
+//! A look opens the image, for a file that is open already is the old one when it is replaced. It
+//! must not fail because the process has too many files open: so the image that was looked at last
+//! stays open, only to be given up for the next. Where another thread is faster to take its place,
+//! a group commit that is synced waits until a look succeeds.
+
 use std::sync::Mutex;
 
-use crate::{Error, error::Failure, image, paths::Paths, shared::lock, vfs::Vfs};
+use crate::{
+    Error, Result,
+    error::Failure,
+    image,
+    paths::Paths,
+    shared::lock,
+    vfs::{Vfs, VfsFile},
+};
 
 /// Knows an image of its own instance when it sees one again.
 #[derive(Debug, Default)]
-pub(crate) struct Fence {
+pub(crate) struct Fence(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
     /// The head of an image that is known to be of this instance.
-    own: Mutex<Option<image::Head>>,
+    own: Option<image::Head>,
+    /// An image that can be closed when no other can be opened.
+    spare: Option<Box<dyn VfsFile>>,
 }
 
 impl Fence {
@@ -44,15 +62,25 @@ impl Fence {
         if cfg!(planted = "no_fence") {
             return Ok(());
         }
-        let head = image::head(vfs, paths).map_err(Failure::Fatal)?;
-        let mut own = lock(&self.own);
-        if head.is_some() && *own == head {
-            return Ok(());
-        }
-        let found = image::read(vfs, paths).map_err(Failure::Fatal)?;
-        let found = found.map_or(0, |image| image.instance);
+        let mut seen = lock(&self.0);
+        let file = seen.open(vfs, paths).map_err(Failure::of)?;
+        let found = match &file {
+            Some(file) => {
+                let head = image::head(&**file, paths).map_err(Failure::Fatal)?;
+                let instance = match seen.own {
+                    Some(own) if own == head => ours,
+                    _ => {
+                        let image = image::read_from(&**file, paths);
+                        image.map_err(Failure::Fatal)?.instance
+                    }
+                };
+                seen.own = (instance == ours).then_some(head);
+                instance
+            }
+            None => 0,
+        };
+        seen.spare = file;
         if found == ours {
-            *own = head;
             return Ok(());
         }
         let folder = paths.folder().to_path_buf();
@@ -61,5 +89,17 @@ impl Fence {
             ours,
             found,
         }))
+    }
+}
+
+impl Seen {
+    fn open(&mut self, vfs: &dyn Vfs, paths: &Paths) -> Result<Option<Box<dyn VfsFile>>> {
+        match image::open(vfs, paths) {
+            Err(Error::TooManyFiles { .. }) => {
+                drop(self.spare.take());
+                image::open(vfs, paths)
+            }
+            opened => opened,
+        }
     }
 }

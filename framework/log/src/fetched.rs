@@ -8,7 +8,7 @@ use crate::{
     batch::{
         Place,
         header::Header,
-        records::{RecordView, Records},
+        records::{self, RecordView, Records},
     },
     partition::PartitionId,
 };
@@ -78,17 +78,32 @@ impl Fetched {
 pub struct FetchedBatch {
     header: Header,
     bytes: Bytes,
+    /// Decompressed if need be, else a part of `bytes`.
+    records: Bytes,
     from: u64,
 }
 
 impl FetchedBatch {
-    /// A batch whose checksum and records have been checked; records before `from` are left out.
+    /// A batch that was sealed in this process; records before `from` are left out.
     pub(crate) fn new(header: Header, bytes: Bytes, from: u64) -> Self {
+        let records = records::unpacked(&header, &bytes);
         Self {
             header,
             bytes,
+            records: records.expect("what was compressed here can be decompressed"),
             from,
         }
+    }
+
+    /// A batch from a file, whose checksum is right; `None` if it is not what its header says.
+    pub(crate) fn read(header: Header, bytes: Bytes, from: u64) -> Option<Self> {
+        let records = records::checked(&header, &bytes)?;
+        Some(Self {
+            header,
+            bytes,
+            records,
+            from,
+        })
     }
 
     /// A batch as readers would see it from this offset on: for who keeps batches elsewhere than in
@@ -128,7 +143,7 @@ impl FetchedBatch {
 
     /// The records, without those before the offset that was asked for.
     pub fn records(&self) -> Records<'_> {
-        Records::new(self.header, &self.bytes, self.from)
+        Records::of(self.header, &self.records, self.from)
     }
 
     /// The offset of the batch's first record.
@@ -156,7 +171,7 @@ impl FetchedBatch {
         self.header.max_event_time
     }
 
-    /// The bytes of the whole batch, as they are on disk.
+    /// The bytes of the whole batch, as they are on disk: compressed, if it is.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
@@ -167,6 +182,6 @@ impl FetchedBatch {
     ///
     /// If `part` does not lie in this batch.
     pub fn share(&self, part: &[u8]) -> Bytes {
-        self.bytes.slice_ref(part)
+        self.records.slice_ref(part)
     }
 }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::{
-    Error, Partition, Result, Ticket,
+    Error, Member, Partition, Result, Seek, SeekPlan, Ticket, Topic,
     catalog::GroupState,
+    member::Mover,
     partition::PartitionId,
+    seek,
     shared::{Handle, Item, lock},
 };
 
@@ -71,6 +73,27 @@ impl Group {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn commit(&self, positions: &[(&Partition, u64)]) -> Ticket<()> {
+        self.commit_by(positions, Mover::Anyone)
+    }
+
+    /// Joins the group: until the [`Member`] is dropped the group is active, and only a seek that
+    /// fences moves it elsewhere. Any number of members are fine.
+    pub fn join(&self) -> Member {
+        Member::join(self.clone())
+    }
+
+    /// Plans to move the group elsewhere in a topic; nothing moves before the plan is applied. See
+    /// [`Seek`].
+    ///
+    /// # Errors
+    ///
+    /// By the ticket: [`Error::UnknownPartition`] for positions in one; for times, as for
+    /// [`Partition::offset_at`].
+    pub fn seek(&self, topic: &Topic, to: Seek<'_>) -> Ticket<SeekPlan> {
+        seek::plan(self, topic, to, self.handle.shared().clock.now())
+    }
+
+    pub(crate) fn commit_by(&self, positions: &[(&Partition, u64)], by: Mover) -> Ticket<()> {
         match self.checked(positions) {
             Err(error) => Ticket::known(Err(error)),
             Ok(positions) => {
@@ -79,6 +102,7 @@ impl Group {
                 let item = Item::MovePositions {
                     group,
                     positions,
+                    by,
                     completion,
                 };
                 self.handle.shared().queue.push_change(item);
@@ -93,8 +117,8 @@ impl Group {
         lock(&self.state.positions).get(&partition.id()).copied()
     }
 
-    pub(crate) fn state(&self) -> Arc<GroupState> {
-        Arc::clone(&self.state)
+    pub(crate) fn state(&self) -> &Arc<GroupState> {
+        &self.state
     }
 
     pub(crate) fn checked(

@@ -12,7 +12,7 @@ use crate::{
     limits::MAX_IMAGE_BYTES,
     meta::Image,
     paths::Paths,
-    vfs::{Open, Vfs},
+    vfs::{Open, Vfs, VfsFile},
 };
 
 const KIND: Kind = Kind {
@@ -25,26 +25,33 @@ const KIND: Kind = Kind {
 /// The front of an image file, checksum included: another image has another one.
 pub(crate) type Head = [u8; HEAD_LEN];
 
-/// Reads the head of the image alone, unchecked; `None` if there is none.
-pub(crate) fn head(vfs: &dyn Vfs, paths: &Paths) -> Result<Option<Head>> {
+/// Opens the image; `None` if there is none.
+pub(crate) fn open(vfs: &dyn Vfs, paths: &Paths) -> Result<Option<Box<dyn VfsFile>>> {
     let path = paths.image();
-    let mut head = [0; HEAD_LEN];
-    let read = vfs.open(&path, Open::Read);
-    match read.and_then(|file| file.read_exact_at(&mut head, 0)) {
-        Ok(()) => Ok(Some(head)),
+    match vfs.open(&path, Open::Read) {
+        Ok(file) => Ok(Some(file)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Error::io("cannot read", path, e)),
+        Err(e) => Err(Error::io("cannot open", path, e)),
     }
+}
+
+/// Reads the head of an image alone, unchecked.
+pub(crate) fn head(file: &dyn VfsFile, paths: &Paths) -> Result<Head> {
+    let mut head = [0; HEAD_LEN];
+    let read = file.read_exact_at(&mut head, 0);
+    read.map_err(|e| Error::io("cannot read", paths.image(), e))?;
+    Ok(head)
 }
 
 /// Reads the image; `None` if there is none.
 pub(crate) fn read(vfs: &dyn Vfs, paths: &Paths) -> Result<Option<Image>> {
+    let file = open(vfs, paths)?;
+    file.map(|file| read_from(&*file, paths)).transpose()
+}
+
+/// Reads an image that is open.
+pub(crate) fn read_from(file: &dyn VfsFile, paths: &Paths) -> Result<Image> {
     let path = paths.image();
-    let file = match vfs.open(&path, Open::Read) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::io("cannot open", path, e)),
-    };
     let failed = |e| Error::io("cannot read", &path, e);
     let there = file.len().map_err(failed)?;
     let len = usize::try_from(there).unwrap_or(usize::MAX);
@@ -57,7 +64,7 @@ pub(crate) fn read(vfs: &dyn Vfs, paths: &Paths) -> Result<Option<Image>> {
     }
     let mut bytes = vec![0; len];
     file.read_exact_at(&mut bytes, 0).map_err(failed)?;
-    Image::decode(KIND.unwrap(&bytes, &path)?, &path).map(Some)
+    Image::decode(KIND.unwrap(&bytes, &path)?, &path)
 }
 
 /// The bytes of an image's file.

@@ -34,7 +34,8 @@
 //! 6. After a failed sync nothing is written any more: every call gets [`Error::Dead`], and opening
 //!    the folder again reads what the disk holds.
 //! 7. Every size has a limit, checked before memory is taken. Memory is bounded by
-//!    [`Options::queue_bytes`] plus two times [`Options::journal_bytes`], plus what fetches hold.
+//!    [`Options::queue_bytes`] plus two times [`Options::journal_bytes`], plus 24 MiB of places in
+//!    segments, plus what fetches hold; open files by [`Options::open_files`].
 //!
 //! # How
 //!
@@ -51,6 +52,7 @@
 
 mod batch;
 mod catalog;
+mod describe;
 mod envelope;
 mod error;
 mod fence;
@@ -63,6 +65,7 @@ mod le;
 mod limits;
 mod log;
 mod mark;
+mod member;
 mod meta;
 mod name;
 mod offline;
@@ -72,9 +75,11 @@ mod paths;
 mod pins;
 mod producer;
 mod queue;
+mod quota;
 mod reader;
 mod recovery;
 mod retention;
+mod seek;
 mod segment;
 mod shared;
 mod ticket;
@@ -87,6 +92,7 @@ pub use batch::{
     Batch, Record,
     records::{Headers, RecordView, Records},
 };
+pub use describe::{Description, PartitionDescription};
 pub use error::{Error, Result};
 pub use fetched::{Fetched, FetchedBatch};
 pub use group::Group;
@@ -95,6 +101,7 @@ pub use limits::{
     MAX_RECORD_BYTES,
 };
 pub use log::Log;
+pub use member::Member;
 pub use name::check as check_name;
 pub use offline::{
     backup::Backup,
@@ -109,6 +116,7 @@ pub use partition::{Appended, Isolation, Partition, Status};
 pub use producer::Producer;
 pub use recovery::{CutCommit, Recovery};
 pub use retention::Retention;
+pub use seek::{Move, Seek, SeekPlan};
 pub use ticket::Ticket;
 pub use topic::{Acks, Compression, Topic, TopicOptions};
 pub use transaction::Transaction;

@@ -5,7 +5,7 @@ use std::{fmt, path::Path, sync::Arc};
 use levada_core::Spawner;
 
 use crate::{
-    Error, Group, Options, Producer, Recovery, Result, Ticket, Topic, TopicOptions, name,
+    Error, Group, Options, Producer, Recovery, Result, Ticket, Topic, TopicOptions, name, quota,
     shared::{Handle, Item, Shared, lock},
 };
 
@@ -254,6 +254,34 @@ impl Log {
         producers
             .map(|producer| Arc::clone(&producer.name))
             .collect()
+    }
+
+    /// Gives a producer a quota of its own, in bytes a second; `None` gives it what all others have
+    /// ([`Options::producer_bytes_per_second`]). It holds until the log is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadName`]; [`Error::BadOption`] for a quota of nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_log::{Error, Log};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::options().producer_bytes_per_second(1 << 20).open(folder.path())?;
+    /// log.set_quota("importer", Some(16 << 20))?;
+    /// log.set_quota("importer", None)?;
+    /// assert!(matches!(log.set_quota("importer", Some(0)), Err(Error::BadOption { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_quota(&self, producer: &str, bytes_per_second: Option<u64>) -> Result<()> {
+        name::check("producer", producer)?;
+        if let Some(rate) = bytes_per_second {
+            quota::check("bytes_per_second", rate)?;
+        }
+        self.shared().quotas.set(producer, bytes_per_second);
+        Ok(())
     }
 
     /// How often the folder has been opened: the number of this life.

@@ -12,6 +12,7 @@ use crate::{
     keeper::Keeper,
     limits::MAX_BATCH_BYTES,
     paths::Paths,
+    quota::{self, Quotas, Rates},
     reader::Reader,
     recovery,
     shared::{Handle, Limits, Parts, Shared},
@@ -42,6 +43,7 @@ pub struct Options {
     spawner: Arc<dyn Spawner>,
     seed: Seed,
     pub(crate) limits: Limits,
+    rates: Rates,
 }
 
 impl Default for Options {
@@ -56,7 +58,9 @@ impl Default for Options {
                 journal_bytes: 32 << 20,
                 queue_bytes: 32 << 20,
                 transaction_timeout: Duration::from_mins(1),
+                open_files: 32,
             },
+            rates: Rates::default(),
         }
     }
 }
@@ -126,6 +130,46 @@ impl Options {
         self
     }
 
+    /// How many bytes a second all producers together may append, as they are stored; who appends
+    /// more gets [`Error::Throttled`]. Default: as many as they can.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_log::{Batch, Error, Log, Record, TopicOptions};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::options().append_bytes_per_second(1000).open(folder.path())?;
+    /// let orders = log.create_topic("orders", TopicOptions::new()).wait()?.partition(0)?;
+    /// let mut batch = Batch::new();
+    /// batch.push(&Record::of(&[7; 800]))?;
+    /// orders.append(batch.clone()).wait()?;
+    /// match orders.append(batch).wait() {
+    ///     Err(Error::Throttled { wait, .. }) => assert!(wait.as_millis() < 1000),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn append_bytes_per_second(mut self, bytes: u64) -> Self {
+        self.rates.all = Some(bytes);
+        self
+    }
+
+    /// How many bytes a second each producer may append that has a name and no quota of its own
+    /// ([`Log::set_quota`]). Default: as many as it can.
+    pub fn producer_bytes_per_second(mut self, bytes: u64) -> Self {
+        self.rates.producer = Some(bytes);
+        self
+    }
+
+    /// The most segments that are kept open for reading, over all topics. Beside them the log has
+    /// ten files open at most. Default: 32, so that any number of partitions works in a process
+    /// that may open 64 files.
+    pub fn open_files(mut self, files: usize) -> Self {
+        self.limits.open_files = files;
+        self
+    }
+
     /// Opens the log in a folder, making it if it is not there, and brings back what the folder
     /// holds. This reads and writes files before it returns.
     ///
@@ -140,8 +184,12 @@ impl Options {
             spawner,
             seed,
             limits,
+            rates,
         } = self;
         limits.check()?;
+        for rate in [rates.all, rates.producer].into_iter().flatten() {
+            quota::check("bytes_per_second", rate)?;
+        }
         let paths = Paths::new(folder.as_ref());
         let nonce = seed.rng("nonce of a data folder").next_u64();
         let opened = recovery::open(&*vfs, &paths, limits.segment_bytes, nonce)?;
@@ -155,6 +203,7 @@ impl Options {
         } = opened;
         let (catalog, instance, commit) = (Catalog::new(&image), image.instance, image.commit);
         let parts = Parts {
+            quotas: Quotas::new(rates, clock.elapsed()),
             vfs,
             clock,
             paths,
@@ -212,6 +261,7 @@ impl Options {
             paths,
             instance: 0,
             read_only: true,
+            quotas: Quotas::new(Rates::default(), Duration::ZERO),
             limits: self.limits,
             acknowledged: 0,
             catalog: Catalog::default(),
@@ -255,6 +305,12 @@ impl Limits {
                 self.queue_bytes as u64,
                 max_batch,
                 "it must hold a batch (16 MiB)",
+            ),
+            (
+                "open_files",
+                self.open_files as u64,
+                1,
+                "a segment is open while it is read",
             ),
         ] {
             if value < least {

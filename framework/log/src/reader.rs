@@ -2,6 +2,8 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    io,
+    path::Path,
     sync::{Arc, Mutex},
     task::{Context, Poll},
 };
@@ -12,27 +14,44 @@ use levada_core::Timestamp;
 use crate::{
     Error, Fetched, Isolation, Result,
     meta::{Segment, SegmentName},
-    partition::{PartitionId, first_append_time, reading::View, state::PartitionState},
-    segment::read::{Index, Unread, Want},
+    partition::{PartitionId, first_append_time, reading::Since, state::PartitionState},
+    segment::read::{Index, Source, Unread},
     shared::{Life, Shared, lock},
     ticket::Completion,
-    vfs::{Open, VfsFile},
+    vfs::{self, Open, VfsFile},
 };
 
 /// Fetches that may wait: one for each reader, and no machine has more of them.
 const MAX_READS: usize = 64 << 10;
-/// Segments kept open for reading: far below the 256 descriptors of the strictest platform.
-const MAX_FILES: usize = 64;
-/// Segments whose index is kept: at most 64 MiB, if each segment has 64 MiB of batches.
-const MAX_INDEXES: usize = 4096;
+/// Places in segments that are remembered, in 24 MiB: enough for 64 GiB of batches. When there are
+/// more, all are forgotten, and found again by reading.
+const MAX_PLACES: usize = 1 << 20;
 
 /// A fetch that waits for the reader.
 pub(crate) struct Read {
     pub(crate) partition: Arc<PartitionState>,
-    pub(crate) from: u64,
-    pub(crate) max_bytes: usize,
-    pub(crate) isolation: Isolation,
-    pub(crate) answer: Answer,
+    pub(crate) wanted: Wanted,
+}
+
+/// What is wanted from the partition.
+pub(crate) enum Wanted {
+    Batches {
+        from: u64,
+        max_bytes: usize,
+        isolation: Isolation,
+        answer: Answer,
+    },
+    /// The first offset that was appended at or after this time.
+    Since(Timestamp, Isolation, Completion<u64>),
+}
+
+impl Wanted {
+    fn refuse(self, error: Error) {
+        match self {
+            Self::Batches { answer, .. } => answer.complete(Err(error)),
+            Self::Since(_, _, completion) => completion.complete(Err(error)),
+        }
+    }
 }
 
 /// What is to be answered.
@@ -84,7 +103,7 @@ impl Reads {
             return self.filled.wake();
         };
         drop(waiting);
-        read.answer.complete(Err(refusal));
+        read.wanted.refuse(refusal);
     }
 
     fn take(&self) -> Option<Read> {
@@ -98,7 +117,7 @@ impl Reads {
         let reads = std::mem::take(&mut waiting.reads);
         drop(waiting);
         for read in reads {
-            read.answer.complete(Err(Error::Closed));
+            read.wanted.refuse(Error::Closed);
         }
     }
 }
@@ -111,6 +130,8 @@ pub(crate) struct Reader {
     /// Open segments, the one used last at the back.
     files: VecDeque<(SegmentId, Box<dyn VfsFile>)>,
     indexes: HashMap<SegmentId, Index>,
+    /// How many places all indexes hold, and how many there are.
+    places: usize,
 }
 
 impl Reader {
@@ -119,6 +140,7 @@ impl Reader {
             life: Life(shared),
             files: VecDeque::new(),
             indexes: HashMap::new(),
+            places: 0,
         }
     }
 
@@ -129,44 +151,66 @@ impl Reader {
         if shared.is_stopping() {
             return Poll::Ready(());
         }
-        if let Some(read) = shared.reads.take() {
-            let fetched = self.fetch(&read);
-            read.answer.complete(fetched);
+        if let Some(Read { partition, wanted }) = shared.reads.take() {
+            match wanted {
+                Wanted::Batches {
+                    from,
+                    max_bytes,
+                    isolation,
+                    answer,
+                } => {
+                    let found = self.find(&partition, |reader| {
+                        reader.fetch(&partition, from, max_bytes, isolation)
+                    });
+                    answer.complete(found);
+                }
+                Wanted::Since(time, isolation, completion) => {
+                    let found = self.find(&partition, |reader| {
+                        reader.since(&partition, time, isolation)
+                    });
+                    completion.complete(found);
+                }
+            }
             context.waker().wake_by_ref();
         }
         Poll::Pending
     }
 
-    fn fetch(&mut self, read: &Read) -> Result<Fetched> {
-        let mut found = self.find(read);
+    /// Finds something in a partition, which damage stops.
+    fn find<T>(
+        &mut self,
+        partition: &PartitionState,
+        find: impl Fn(&mut Self) -> Result<T, Unread>,
+    ) -> Result<T> {
+        let mut found = find(self);
         if self.life.0.read_only && matches!(found, Err(Unread::Damaged(_))) {
             // Whoever writes the folder may have removed or compacted the segment meanwhile.
             self.life.0.look_again()?;
-            found = self.find(read);
+            found = find(self);
         }
         found.map_err(|unread| match unread {
             Unread::Io(error) => error,
-            Unread::Damaged(reason) => read.partition.fail(&reason),
+            Unread::Damaged(reason) => partition.fail(&reason),
         })
     }
 
-    fn find(&mut self, read: &Read) -> Result<Fetched, Unread> {
-        let Read {
-            partition,
-            max_bytes,
-            isolation,
-            ..
-        } = read;
-        let mut from = read.from;
+    fn fetch(
+        &mut self,
+        partition: &PartitionState,
+        mut from: u64,
+        max_bytes: usize,
+        isolation: Isolation,
+    ) -> Result<Fetched, Unread> {
         // A segment may have nothing that the reader sees.
         loop {
-            let view = match partition.fetch_from_memory(from, *max_bytes, *isolation) {
+            let view = match partition.fetch_from_memory(from, max_bytes, isolation) {
                 Ok(known) => return known.map_err(Unread::Io),
                 Err(view) => view,
             };
             let segment = partition.reading().segment_at(from);
             let Some(segment) = segment else { continue };
-            let fetched = self.read(partition.id, segment, &view, from, *max_bytes)?;
+            let fetch = |source: Source<'_>| source.fetch(&view, from, max_bytes);
+            let fetched = self.read_segment(partition.id, segment, fetch)?;
             if !fetched.batches.is_empty() {
                 return Ok(fetched);
             }
@@ -174,46 +218,73 @@ impl Reader {
         }
     }
 
-    fn read(
+    fn since(
+        &mut self,
+        partition: &PartitionState,
+        time: Timestamp,
+        isolation: Isolation,
+    ) -> Result<u64, Unread> {
+        let since = partition.reading().since(time, isolation);
+        match since {
+            Since::Offset(offset) => Ok(offset),
+            Since::In(segment) => {
+                let id = partition.id;
+                let offset = self.read_segment(id, segment, |source| source.offset_at(time))?;
+                Ok(partition.reading().within(offset, isolation))
+            }
+        }
+    }
+
+    fn read_segment<T>(
         &mut self,
         id: PartitionId,
         segment: Segment,
-        view: &View,
-        from: u64,
-        max_bytes: usize,
-    ) -> Result<Fetched, Unread> {
+        read: impl FnOnce(Source<'_>) -> Result<T, Unread>,
+    ) -> Result<T, Unread> {
         let path = self.life.0.paths.segment(id, segment.name());
         let key = (id, segment.name());
         let file = match self.files.iter().position(|(open, _)| *open == key) {
             Some(at) => self.files.remove(at).expect("it was found there").1,
-            None => match self.life.0.vfs.open(&path, Open::Read) {
-                Ok(file) => file,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                    return Err(Unread::Damaged(format!(
-                        "segment {} is missing",
-                        path.display()
-                    )));
-                }
-                Err(e) => return Err(Unread::Io(Error::io("cannot open", path, e))),
-            },
+            None => self.open(&path)?,
         };
-        if self.indexes.len() >= MAX_INDEXES && !self.indexes.contains_key(&key) {
+        if self.places >= MAX_PLACES {
             self.indexes.clear();
+            self.places = 0;
         }
-        let index = self.indexes.entry(key).or_default();
-        let read = Want {
+        let index = self.indexes.entry(key).or_insert_with(|| {
+            self.places += 1;
+            Index::default()
+        });
+        let before = index.len();
+        let read = read(Source {
             id,
             segment,
             path: &path,
-            view,
-            from,
-            max_bytes,
-        }
-        .read(&*file, index);
-        if self.files.len() >= MAX_FILES {
-            self.files.pop_front();
-        }
+            file: &*file,
+            index: &mut *index,
+        });
+        self.places += index.len() - before;
         self.files.push_back((key, file));
         read
+    }
+
+    /// Opens a segment, and closes the one that was used longest ago if there are too many.
+    fn open(&mut self, path: &Path) -> Result<Box<dyn VfsFile>, Unread> {
+        let shared = &self.life.0;
+        if self.files.len() >= shared.limits.open_files {
+            self.files.pop_front();
+        }
+        let mut opened = shared.vfs.open(path, Open::Read);
+        if opened.as_ref().is_err_and(vfs::is_out_of_files) {
+            // Others of the process took what was ours to use.
+            self.files.clear();
+            opened = shared.vfs.open(path, Open::Read);
+        }
+        opened.map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => {
+                Unread::Damaged(format!("segment {} is missing", path.display()))
+            }
+            _ => Unread::Io(Error::io("cannot open", path, e)),
+        })
     }
 }

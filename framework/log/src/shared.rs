@@ -31,12 +31,14 @@ use crate::{
     error::Failure,
     fence::Fence,
     keeper::FlushSlot,
+    member::Mover,
     meta::{Outcome, Sequenced},
     partition::{Appended, PartitionId, state::PartitionState},
     paths::Paths,
     pins::Pins,
     producer::{Moves, ProducerState},
     queue::Queue,
+    quota::Quotas,
     reader::Reads,
     ticket::Completion,
     vfs::Vfs,
@@ -90,6 +92,7 @@ pub(crate) enum Item {
     MovePositions {
         group: Arc<GroupState>,
         positions: Vec<(PartitionId, u64)>,
+        by: Mover,
         completion: Completion<()>,
     },
     Seal {
@@ -163,6 +166,7 @@ pub(crate) struct Shared {
     pub(crate) acknowledged: AtomicU64,
     pub(crate) pins: Pins,
     pub(crate) queue: Queue,
+    pub(crate) quotas: Quotas,
     pub(crate) reads: Reads,
     pub(crate) flush: FlushSlot,
     pub(crate) catalog: Mutex<Catalog>,
@@ -194,6 +198,7 @@ pub(crate) struct Parts {
     pub(crate) limits: Limits,
     /// The last group commit that was acknowledged before.
     pub(crate) acknowledged: u64,
+    pub(crate) quotas: Quotas,
     pub(crate) catalog: Catalog,
     /// An old journal whose file can be used again.
     pub(crate) spare: Option<u64>,
@@ -207,6 +212,7 @@ pub(crate) struct Limits {
     pub(crate) journal_bytes: u64,
     pub(crate) queue_bytes: usize,
     pub(crate) transaction_timeout: Duration,
+    pub(crate) open_files: usize,
 }
 
 impl Shared {
@@ -220,6 +226,7 @@ impl Shared {
             read_only,
             limits,
             acknowledged,
+            quotas,
             catalog,
             spare,
             lock,
@@ -234,6 +241,7 @@ impl Shared {
             acknowledged: AtomicU64::new(acknowledged),
             pins: Pins::default(),
             queue: Queue::new(limits.queue_bytes),
+            quotas,
             reads: Reads::default(),
             flush: FlushSlot::with_spare(spare),
             catalog: Mutex::new(catalog),

@@ -9,7 +9,7 @@ use std::{
     thread::{self, Thread},
 };
 
-use futures::channel::oneshot;
+use futures::{channel::oneshot, future::BoxFuture};
 
 use crate::{Error, Result};
 
@@ -44,6 +44,7 @@ pub struct Ticket<T>(Answer<T>);
 enum Answer<T> {
     Known(Option<Result<T>>),
     Awaited(oneshot::Receiver<Result<T>>),
+    Made(BoxFuture<'static, Result<T>>),
 }
 
 impl<T> Ticket<T> {
@@ -61,6 +62,11 @@ impl<T> Ticket<T> {
     /// A ticket for a call that was refused.
     pub(crate) fn refused(error: Error) -> Self {
         Self::known(Err(error))
+    }
+
+    /// A ticket whose answer is made of those of others.
+    pub(crate) fn made(answer: impl Future<Output = Result<T>> + Send + 'static) -> Self {
+        Self(Answer::Made(Box::pin(answer)))
     }
 
     /// Blocks the calling thread until the answer is there. Not for threads that run tasks.
@@ -99,6 +105,7 @@ impl<T> Future for Ticket<T> {
                     .take()
                     .expect("a future is not polled after it was ready"),
             ),
+            Answer::Made(answer) => answer.as_mut().poll(context),
             Answer::Awaited(receiver) => {
                 // Whoever would have answered is gone: the log was dropped.
                 Pin::new(receiver)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, Partition, Result, Retention, Ticket,
+    Description, Error, Partition, Result, Retention, Ticket,
     catalog::TopicState,
     limits::{MAX_NAME_LEN, MAX_PARTITIONS},
     meta::Settings,
@@ -236,6 +236,11 @@ impl Topic {
                 partitions: self.partitions(),
             }),
         }
+    }
+
+    /// What there is to say about it now: ends, sizes, times, and how it was made.
+    pub fn describe(&self) -> Description {
+        Description::of(&self.state)
     }
 
     /// Whether it is sealed, durably.

@@ -1,5 +1,7 @@
 //! Transactions: appends to many partitions that take effect together.
 
+use std::sync::Arc;
+
 use crate::{Appended, Batch, Group, Partition, Producer, Ticket, meta::Outcome};
 
 /// Appends to any partitions that become visible together, or never. It belongs to a [`Producer`],
@@ -119,7 +121,7 @@ impl<'a> Transaction<'a> {
             Err(error) => Ticket::refused(error),
             Ok(positions) => {
                 self.ended = true;
-                let moves = (group.state(), positions);
+                let moves = (Arc::clone(group.state()), positions);
                 self.producer.end(Outcome::Committed, Some(moves))
             }
         }

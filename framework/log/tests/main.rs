@@ -6,9 +6,14 @@
 //! | [`zero_copy`] | a fetched record lies in the fetched buffer; no allocation per record |
 //! | [`groups`] | positions are durable; a sealed topic stays sealed; names are checked |
 //! | [`one_process`] | one log at a time has a data folder |
+//! | [`quotas`] | no more is appended than a quota allows, and no less |
+//! | [`seek`] | groups are moved by plans, nothing by mistake, and new ones join live |
+//! | [`time`] | a partition can be read from a time on |
 //! | [`torn`] | a torn last group commit is cut and reported, at whatever byte it was torn |
+//! | [`compressed`] | what was compressed comes back, and lies about it cost no memory |
 //! | [`damage`] | other damage stops its partition, or the log, and changes nothing |
 //! | [`hostile`] | sizes that somebody else wrote cost neither a panic nor memory |
+//! | [`describe`] | what is said about a topic is what is there |
 //! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
 //! | [`faults`] | full disks, short writes |
 //! | [`acks`] | what a topic acknowledges early is lost with the power only, and no offset is given twice |
@@ -18,6 +23,7 @@
 //! | [`check`] | a check names whatever is damaged, and changes nothing |
 //! | [`repair`] | a repair loses exactly what it names |
 //! | [`read_only`] | a folder is read beside the log that writes it, and nothing is changed |
+//! | [`open_files`] | few open files serve many partitions, and running out kills nothing |
 
 #![expect(
     clippy::unwrap_used,
@@ -28,18 +34,24 @@
 mod acks;
 mod backup;
 mod check;
+mod compressed;
 mod damage;
+mod describe;
 mod failed_sync;
 mod faults;
 mod groups;
 mod hostile;
 mod machine;
 mod one_process;
+mod open_files;
 mod producers;
+mod quotas;
 mod read_only;
 mod repair;
 mod round_trip;
+mod seek;
 mod support;
+mod time;
 mod torn;
 mod transactions;
 mod zero_copy;

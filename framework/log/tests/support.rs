@@ -3,16 +3,17 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     io,
     path::Path,
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use futures::future::BoxFuture;
-use levada_core::Spawner;
+use levada_core::{Clock, Spawner, Timestamp};
 use levada_log::{
     Batch, Error, Log, Options, Partition, Record, Ticket, TopicOptions,
     vfs::{Open, OsFs, Vfs, VfsFile},
@@ -158,6 +159,41 @@ impl Spawner for Steps {
     fn spawn(&self, _name: &str, work: BoxFuture<'static, ()>) -> io::Result<()> {
         self.0.lock().unwrap().push(work);
         Ok(())
+    }
+}
+
+/// What a ticket says, if it says anything yet.
+pub(crate) fn answer<T>(ticket: &mut Ticket<T>) -> Poll<levada_log::Result<T>> {
+    Pin::new(ticket).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A clock that a test sets; works that wait for it are polled by [`Steps`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hands(Arc<Mutex<Duration>>);
+
+impl Hands {
+    pub(crate) fn advance(&self, by: Duration) {
+        *self.0.lock().unwrap() += by;
+    }
+}
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(i64::try_from(self.elapsed().as_millis()).unwrap())
+    }
+
+    fn elapsed(&self) -> Duration {
+        *self.0.lock().unwrap()
+    }
+
+    fn sleep_until(&self, at: Duration) -> BoxFuture<'static, ()> {
+        let hands = self.clone();
+        Box::pin(poll_fn(move |_| {
+            if hands.elapsed() < at {
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        }))
     }
 }
 

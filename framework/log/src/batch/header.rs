@@ -74,6 +74,12 @@ impl Header {
         self.base_offset + u64::from(self.last_offset_delta) + 1
     }
 
+    /// Bytes of the whole batch once it is decompressed: what it costs whoever reads it.
+    pub(crate) fn unpacked_len(&self) -> usize {
+        self.unpacked
+            .map_or(self.len, |records| HEADER_LEN + records as usize)
+    }
+
     /// Writes the header into the room at the front of `batch`, checksum last.
     pub(crate) fn seal(&self, batch: &mut [u8]) {
         let records = u32::try_from(batch.len() - HEADER_LEN).expect("a batch is below its limit");

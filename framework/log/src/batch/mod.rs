@@ -4,6 +4,7 @@
 //! checksum; the same bytes then go to the journal, to readers and to a segment.
 
 pub(crate) mod header;
+pub(crate) mod lz4;
 pub(crate) mod records;
 pub(crate) mod varint;
 
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use levada_core::Timestamp;
 
 use crate::{
-    Error, Result,
+    Compression, Error, Result,
     limits::{MAX_BATCH_BYTES, MAX_HEADERS, MAX_KEY_BYTES, MAX_RECORD_BYTES},
     partition::PartitionId,
 };
@@ -37,6 +38,9 @@ pub struct Record<'a> {
     pub headers: &'a [(&'a str, &'a [u8])],
     /// When it happened.
     pub event_time: Timestamp,
+    /// It has a key and no value, and says that whatever the key stood for is gone. A compacted
+    /// topic forgets the key, some time after.
+    pub tombstone: bool,
 }
 
 impl<'a> Record<'a> {
@@ -46,6 +50,39 @@ impl<'a> Record<'a> {
             value,
             ..Self::default()
         }
+    }
+
+    /// A record that says that what a key stood for is gone, at time zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_log::{Batch, Error, Record};
+    ///
+    /// let mut batch = Batch::new();
+    /// batch.push(&Record::tombstone(b"536365"))?;
+    ///
+    /// let with_value = Record { value: b"white lantern", ..Record::tombstone(b"536365") };
+    /// assert!(matches!(batch.push(&with_value), Err(Error::BadTombstone { .. })));
+    /// assert_eq!(batch.len(), 1);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn tombstone(key: &'a [u8]) -> Self {
+        Self {
+            key: Some(key),
+            tombstone: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether a tombstone has what it needs, and no more.
+    fn check(&self) -> Result<()> {
+        let reason = match (self.tombstone, self.key, self.value) {
+            (true, None, _) => "it has no key",
+            (true, Some(_), [_, ..]) => "it has a value",
+            _ => return Ok(()),
+        };
+        Err(Error::BadTombstone { reason })
     }
 }
 
@@ -73,6 +110,8 @@ pub struct Batch {
     count: u32,
     first_event_time: Timestamp,
     max_event_time: Timestamp,
+    /// Bytes of the records before they were compressed; once they are, nothing is pushed.
+    unpacked: Option<u32>,
 }
 
 impl Batch {
@@ -83,6 +122,7 @@ impl Batch {
             count: 0,
             first_event_time: Timestamp::MIN,
             max_event_time: Timestamp::MIN,
+            unpacked: None,
         }
     }
 
@@ -90,9 +130,10 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] when the record, its key, its headers or the batch would pass its limit;
-    /// the batch is then as before.
+    /// [`Error::TooLarge`] when the record, its key, its headers or the batch would pass its limit,
+    /// [`Error::BadTombstone`] for one with a value or without a key. The batch is then as before.
     pub fn push(&mut self, record: &Record<'_>) -> Result<()> {
+        record.check()?;
         limit("key size", record.key.map_or(0, <[u8]>::len), MAX_KEY_BYTES)?;
         limit("number of headers", record.headers.len(), MAX_HEADERS)?;
         limit("record size", payload(record), MAX_RECORD_BYTES)?;
@@ -122,9 +163,26 @@ impl Batch {
         self.count == 0
     }
 
-    /// How many bytes it takes, in memory and on disk.
+    /// How many bytes it takes, in memory and, unless its topic compresses it, on disk.
     pub fn size(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// As it is stored: compressed, if its topic wants that and it makes it smaller.
+    pub(crate) fn packed(self, compression: Compression) -> Self {
+        let packed = match compression {
+            Compression::None => None,
+            Compression::Lz4 => lz4::pack(&self.bytes),
+        };
+        let Some(bytes) = packed else {
+            return self;
+        };
+        let unpacked = u32::try_from(self.bytes.len() - HEADER_LEN);
+        Self {
+            bytes,
+            unpacked: Some(unpacked.expect("a batch is below its limit")),
+            ..self
+        }
     }
 
     /// Gives the batch its place, fills in the header and the checksum.
@@ -141,7 +199,7 @@ impl Batch {
             append_time: place.append_time,
             first_event_time: self.first_event_time,
             max_event_time: self.max_event_time,
-            unpacked: None,
+            unpacked: self.unpacked,
             produced: place.produced,
         };
         header.seal(&mut self.bytes);

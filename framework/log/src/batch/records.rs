@@ -1,21 +1,26 @@
 //! Records inside a batch: how they are written, and how they are read without copying.
 //!
 //! A record is: offset delta, zigzag event time delta, a byte of flags, then if a key is present
-//! its length and bytes, the value's length and bytes, the number of headers, and for each the
-//! name's length and bytes and the value's length and bytes. All numbers are varints.
+//! its length and bytes, unless it is a tombstone the value's length and bytes, the number of
+//! headers, and for each the name's length and bytes and the value's length and bytes. All numbers
+//! are varints.
 
+use bytes::Bytes;
 use levada_core::Timestamp;
 
 use super::{
     Record,
     header::{HEADER_LEN, Header},
-    varint,
+    lz4, varint,
 };
 use crate::limits::MAX_HEADERS;
 
 /// Flag of a record that has a key. The other bits are zero; a reader refuses what it does not
 /// know.
 const KEY_PRESENT: u8 = 1;
+/// Flag of a tombstone, which also has a key.
+const VALUE_ABSENT: u8 = 2;
+const TOMBSTONE: u8 = KEY_PRESENT | VALUE_ABSENT;
 
 /// Appends a record.
 pub(crate) fn put(bytes: &mut Vec<u8>, offset_delta: u64, first: Timestamp, record: &Record<'_>) {
@@ -25,11 +30,14 @@ pub(crate) fn put(bytes: &mut Vec<u8>, offset_delta: u64, first: Timestamp, reco
         .as_millis()
         .wrapping_sub(first.as_millis());
     varint::put(bytes, varint::zigzag(time_delta));
-    bytes.push(if record.key.is_some() { KEY_PRESENT } else { 0 });
+    let key = record.key.map_or(0, |_| KEY_PRESENT);
+    bytes.push(key | if record.tombstone { VALUE_ABSENT } else { 0 });
     if let Some(key) = record.key {
         put_slice(bytes, key);
     }
-    put_slice(bytes, record.value);
+    if !record.tombstone {
+        put_slice(bytes, record.value);
+    }
     varint::put(bytes, record.headers.len() as u64);
     for (name, value) in record.headers {
         put_slice(bytes, name.as_bytes());
@@ -77,10 +85,12 @@ pub struct RecordView<'a> {
     pub event_time: Timestamp,
     /// What it is grouped by, if anything.
     pub key: Option<&'a [u8]>,
-    /// What it carries.
+    /// What it carries; nothing, if it is a tombstone.
     pub value: &'a [u8],
     /// Names and values beside it.
     pub headers: Headers<'a>,
+    /// It says that what its key stood for is gone.
+    pub tombstone: bool,
 }
 
 /// The headers of a record: an iterator that parses as it goes.
@@ -124,10 +134,11 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    pub(crate) fn new(header: Header, batch: &'a [u8], from: u64) -> Self {
+    /// Of `bytes` that hold them, decompressed and without the header.
+    pub(crate) fn of(header: Header, bytes: &'a [u8], from: u64) -> Self {
         Self {
             header,
-            bytes: &batch[HEADER_LEN..],
+            bytes,
             from,
         }
     }
@@ -150,10 +161,33 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// Whether the records of a batch are what its header says: a checksum proves that the bytes are
-/// those that were written, not that whoever wrote them wrote a batch.
-pub(crate) fn are_sound(header: &Header, batch: &[u8]) -> bool {
-    let mut bytes = &batch[HEADER_LEN..];
+/// The records of a whole batch as it is stored, decompressed; shared if they need not be.
+pub(crate) fn unpacked(header: &Header, batch: &Bytes) -> Option<Bytes> {
+    let stored = batch.slice(HEADER_LEN..);
+    match header.unpacked {
+        None => Some(stored),
+        Some(len) => lz4::unpack(&stored, len as usize).map(Bytes::from),
+    }
+}
+
+/// The records of a whole batch, if they are what its header says: a checksum proves that the bytes
+/// are those that were written, not that whoever wrote them wrote a batch.
+pub(crate) fn checked(header: &Header, batch: &Bytes) -> Option<Bytes> {
+    unpacked(header, batch).filter(|records| are_sound(header, records))
+}
+
+/// Whether a whole batch holds the records that its header says.
+pub(crate) fn are_in(header: &Header, batch: &[u8]) -> bool {
+    let stored = &batch[HEADER_LEN..];
+    match header.unpacked {
+        None => are_sound(header, stored),
+        Some(len) => {
+            lz4::unpack(stored, len as usize).is_some_and(|records| are_sound(header, &records))
+        }
+    }
+}
+
+fn are_sound(header: &Header, mut bytes: &[u8]) -> bool {
     let mut next = header.base_offset;
     for _ in 0..header.count {
         match take(&mut bytes, header) {
@@ -177,12 +211,13 @@ fn take<'a>(bytes: &mut &'a [u8], header: &Header) -> Option<RecordView<'a>> {
         return None;
     }
     let time_delta = varint::unzigzag(varint::take(bytes)?);
-    let key = match take_byte(bytes)? {
-        0 => None,
-        KEY_PRESENT => Some(take_slice(bytes)?),
+    let flags = take_byte(bytes)?;
+    let (key, value) = match flags {
+        0 => (None, take_slice(bytes)?),
+        KEY_PRESENT => (Some(take_slice(bytes)?), take_slice(bytes)?),
+        TOMBSTONE => (Some(take_slice(bytes)?), &[][..]),
         _ => return None,
     };
-    let value = take_slice(bytes)?;
     let left = varint::take(bytes)?;
     if left > MAX_HEADERS as u64 {
         return None;
@@ -201,6 +236,7 @@ fn take<'a>(bytes: &mut &'a [u8], header: &Header) -> Option<RecordView<'a>> {
         key,
         value,
         headers,
+        tombstone: flags == TOMBSTONE,
     })
 }
 
@@ -221,10 +257,9 @@ fn take_slice<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
     use crate::{Batch, batch::Place, partition::PartitionId};
-    use bytes::Bytes;
 
     fn sealed(batch: Batch) -> (Header, Bytes) {
-        batch.seal(&Place {
+        let (header, bytes) = batch.seal(&Place {
             id: PartitionId {
                 topic: 1,
                 partition: 0,
@@ -234,7 +269,8 @@ mod tests {
             base_offset: 100,
             append_time: Timestamp::from_millis(5),
             produced: None,
-        })
+        });
+        (header, bytes.slice(HEADER_LEN..))
     }
 
     #[test]
@@ -252,13 +288,14 @@ mod tests {
                     value: b"v",
                     headers,
                     event_time,
+                    tombstone: false,
                 })
                 .unwrap();
         }
         let (header, bytes) = sealed(batch);
         assert!(are_sound(&header, &bytes));
 
-        let all: Vec<_> = Records::new(header, &bytes, 0).collect();
+        let all: Vec<_> = Records::of(header, &bytes, 0).collect();
         assert_eq!(
             all.iter().map(|r| r.offset).collect::<Vec<_>>(),
             [100, 101, 102]
@@ -273,7 +310,43 @@ mod tests {
         );
         assert_eq!(all[1].headers.get("row"), Some(&b"7"[..]));
         assert_eq!(all[1].headers.clone().count(), 2);
-        assert_eq!(Records::new(header, &bytes, 102).count(), 1);
+        assert_eq!(Records::of(header, &bytes, 102).count(), 1);
+    }
+
+    #[test]
+    fn tombstone_is_not_a_record_with_an_empty_value() {
+        let mut batch = Batch::new();
+        let empty = Record {
+            key: Some(b"k"),
+            ..Record::of(b"")
+        };
+        let headers: &[(&str, &[u8])] = &[("why", b"gone")];
+        let tombstone = Record {
+            headers,
+            ..Record::tombstone(b"k")
+        };
+        batch.push(&empty).unwrap();
+        batch.push(&tombstone).unwrap();
+        let (header, bytes) = sealed(batch);
+        assert!(are_sound(&header, &bytes));
+        let all: Vec<_> = Records::of(header, &bytes, 0).collect();
+        let seen: Vec<_> = all.iter().map(|r| (r.key, r.value, r.tombstone)).collect();
+        let key = Some(&b"k"[..]);
+        assert_eq!(seen, [(key, &b""[..], false), (key, b"", true)]);
+        assert_eq!(all[1].headers.get("why"), Some(&b"gone"[..]));
+
+        // A tombstone without a key would say that nothing is gone.
+        let one = Header {
+            last_offset_delta: 0,
+            count: 1,
+            ..header
+        };
+        for (flags, sound) in [(VALUE_ABSENT, false), (TOMBSTONE, true)] {
+            let mut batch = vec![0, 0, flags];
+            batch.extend(sound.then_some(0));
+            batch.push(0);
+            assert_eq!(are_sound(&one, &batch), sound, "{flags}");
+        }
     }
 
     #[test]
@@ -282,14 +355,14 @@ mod tests {
         batch.push(&Record::of(b"one")).unwrap();
         batch.push(&Record::of(b"two")).unwrap();
         let (header, bytes) = sealed(batch);
-        let places = (HEADER_LEN..bytes.len()).flat_map(|at| [0, 1, 0x7f, 0x80].map(|v| (at, v)));
+        let places = (0..bytes.len()).flat_map(|at| [0, 1, 0x7f, 0x80].map(|v| (at, v)));
         for (at, value) in places {
             let mut changed = bytes.to_vec();
             changed[at] = value;
             // Whatever the bytes: refused, or as many records as the header says.
             let sound = are_sound(&header, &changed);
             assert!(
-                !sound || Records::new(header, &changed, 0).count() == 2,
+                !sound || Records::of(header, &changed, 0).count() == 2,
                 "{at}"
             );
         }

@@ -43,19 +43,28 @@ impl Journal {
         spare: Option<u64>,
     ) -> Result<Self, Failure> {
         let path = paths.journal(id.number);
-        let open = match spare {
+        let unopened = |e| unwritten("cannot create", &path, e);
+        // Where a file is made and the rest can be tried later, later finds nothing half made.
+        let undone = |failure| {
+            if matches!(failure, Failure::NoSpace(_))
+                && let Err(error) = vfs.remove_file(&path)
+            {
+                tracing::warn!(path = %path.display(), %error, "a new journal cannot be removed");
+            }
+            failure
+        };
+        let file = match spare {
             Some(spare) => {
                 let renamed = vfs.rename(&paths.journal(spare), &path);
                 renamed.map_err(|e| unwritten("cannot rename a journal to", &path, e))?;
-                Open::Write
+                let file = vfs.open(&path, Open::Write);
+                file.map_err(|e| undone(unopened(e)))?
             }
-            None => Open::CreateNew,
+            None => vfs.open(&path, Open::CreateNew).map_err(unopened)?,
         };
-        let file = vfs
-            .open(&path, open)
-            .map_err(|e| unwritten("cannot create", &path, e))?;
         let folder = paths.journals();
-        vfs.sync_dir(&folder).map_err(|e| unsynced(&folder, e))?;
+        vfs.sync_dir(&folder)
+            .map_err(|e| undone(unsynced(&folder, e)))?;
         Ok(Self {
             file,
             path,

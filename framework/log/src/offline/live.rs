@@ -71,7 +71,7 @@ enum Attempt {
 }
 
 fn attempt(vfs: &dyn Vfs, paths: &Paths) -> Result<Attempt> {
-    let head = image::head(vfs, paths)?;
+    let head = head(vfs, paths)?;
     let Some(image) = image::read(vfs, paths)? else {
         return Err(Error::Unusable {
             path: paths.image(),
@@ -80,7 +80,7 @@ fn attempt(vfs: &dyn Vfs, paths: &Paths) -> Result<Attempt> {
         });
     };
     let commits = Commits::read(vfs, paths, &image);
-    if image::head(vfs, paths)? != head {
+    if self::head(vfs, paths)? != head {
         return Ok(Attempt::Changed);
     }
     let commits = commits?;
@@ -99,6 +99,12 @@ fn attempt(vfs: &dyn Vfs, paths: &Paths) -> Result<Attempt> {
     commits
         .into_view(paths, image, proven)
         .map(Attempt::Settled)
+}
+
+/// The head of the image, if there is one: another image has another.
+fn head(vfs: &dyn Vfs, paths: &Paths) -> Result<Option<image::Head>> {
+    let file = image::open(vfs, paths)?;
+    file.map(|file| image::head(&*file, paths)).transpose()
 }
 
 /// The group commits since an image.

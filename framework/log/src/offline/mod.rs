@@ -33,7 +33,7 @@ mod window;
 
 use crate::batch::{
     header::{Header, checksum_holds},
-    records::are_sound,
+    records,
 };
 
 /// The header of the batch that `bytes` are; else what is wrong with them.
@@ -45,7 +45,7 @@ fn whole_batch(bytes: &[u8]) -> Result<Header, &'static str> {
     if !checksum_holds(bytes) {
         return Err("the checksum of a batch is wrong");
     }
-    if !are_sound(&header, bytes) {
+    if !records::are_in(&header, bytes) {
         return Err("a batch does not hold what its header says");
     }
     Ok(header)

@@ -15,12 +15,12 @@ use levada_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Batch, Error, Fetched, FetchedBatch, Result, Ticket,
+    Batch, Error, Fetched, FetchedBatch, MAX_BATCH_BYTES, Result, Ticket,
     producer::By,
-    reader::{Answer, Read},
+    reader::{Answer, Read, Wanted},
     shared::{Handle, Shared},
 };
-use reading::Phase;
+use reading::{Phase, Since};
 use state::PartitionState;
 
 /// Which partition, by numbers: what is written into batches and paths.
@@ -167,14 +167,18 @@ impl Partition {
     /// # Errors
     ///
     /// By the ticket: [`Error::Busy`] when too much waits already (nothing was appended; see
-    /// [`poll_room`](Self::poll_room)), [`Error::Sealed`], [`Error::Damaged`], [`Error::NoSpace`]
-    /// (nothing was appended, also of batches queued behind this one), [`Error::Dead`] (whether it
-    /// was appended shows when the log is opened again) and [`Error::Closed`].
+    /// [`poll_room`](Self::poll_room)), [`Error::Throttled`] when a quota is used up (nothing was
+    /// appended either), [`Error::Sealed`], [`Error::Damaged`], [`Error::NoSpace`] and
+    /// [`Error::TooManyFiles`] (nothing was appended, also of batches queued behind this one),
+    /// [`Error::Dead`] (whether it was appended shows when the log is opened again) and
+    /// [`Error::Closed`].
     ///
     /// [`Error::Busy`]: crate::Error::Busy
+    /// [`Error::Throttled`]: crate::Error::Throttled
     /// [`Error::Sealed`]: crate::Error::Sealed
     /// [`Error::Damaged`]: crate::Error::Damaged
     /// [`Error::NoSpace`]: crate::Error::NoSpace
+    /// [`Error::TooManyFiles`]: crate::Error::TooManyFiles
     /// [`Error::Dead`]: crate::Error::Dead
     /// [`Error::Closed`]: crate::Error::Closed
     ///
@@ -219,20 +223,22 @@ impl Partition {
         self.shared().queue.poll_room(context)
     }
 
-    /// Fetches batches from the one that holds offset `from` on: up to `max_bytes` of them, but at
-    /// least one if there is one. Never beyond the visible end; there it finds nothing, at once.
+    /// Fetches batches from the one that holds offset `from` on: up to `max_bytes` of them, counted
+    /// as they are once decompressed, and never more than [`MAX_BATCH_BYTES`]; but at least one if
+    /// there is one. Never beyond the visible end; there it finds nothing, at once.
     ///
     /// What was appended lately comes from memory, and the ticket is answered already.
     ///
     /// # Errors
     ///
     /// By the ticket: [`Error::OutOfRange`] before the first offset that is kept,
-    /// [`Error::Damaged`], [`Error::Busy`] when too many reads wait, [`Error::Io`],
-    /// [`Error::Closed`].
+    /// [`Error::Damaged`], [`Error::Busy`] when too many reads wait, [`Error::TooManyFiles`],
+    /// [`Error::Io`], [`Error::Closed`].
     ///
     /// [`Error::OutOfRange`]: crate::Error::OutOfRange
     /// [`Error::Damaged`]: crate::Error::Damaged
     /// [`Error::Busy`]: crate::Error::Busy
+    /// [`Error::TooManyFiles`]: crate::Error::TooManyFiles
     /// [`Error::Io`]: crate::Error::Io
     /// [`Error::Closed`]: crate::Error::Closed
     ///
@@ -263,6 +269,7 @@ impl Partition {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fetch(&self, from: u64, max_bytes: usize) -> Ticket<Fetched> {
+        let max_bytes = max_bytes.min(MAX_BATCH_BYTES);
         let known = self
             .state
             .fetch_from_memory(from, max_bytes, self.isolation);
@@ -309,6 +316,45 @@ impl Partition {
         )
     }
 
+    /// The first offset that was appended at or after `time`; the visible end if there is none.
+    ///
+    /// The first seek in a part of a topic reads it; where it found what is remembered, in bounded
+    /// memory, for the next. Nothing is kept in files for this, so nothing can be out of date.
+    ///
+    /// # Errors
+    ///
+    /// By the ticket: [`Error::Damaged`] when damage lies where it looks, else as for
+    /// [`fetch`](Self::fetch).
+    ///
+    /// [`Error::Damaged`]: crate::Error::Damaged
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_core::Timestamp;
+    /// use levada_log::{Batch, Log, Record, TopicOptions};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// let orders = log.create_topic("orders", TopicOptions::new()).wait()?.partition(0)?;
+    /// let mut batch = Batch::new();
+    /// batch.push(&Record::of(b"white lantern"))?;
+    /// let appended = orders.append(batch).wait()?;
+    ///
+    /// assert_eq!(orders.offset_at(appended.append_time).wait()?, 0);
+    /// let later = Timestamp::from_millis(appended.append_time.as_millis() + 1);
+    /// assert_eq!(orders.offset_at(later).wait()?, 1, "the end: nothing came later");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn offset_at(&self, time: Timestamp) -> Ticket<u64> {
+        if let Since::Offset(offset) = self.state.reading().since(time, self.isolation) {
+            return Ticket::known(Ok(offset));
+        }
+        let (completion, ticket) = Ticket::new();
+        self.push_read(Wanted::Since(time, self.isolation, completion));
+        ticket
+    }
+
     /// The first offset that is kept.
     pub fn start(&self) -> u64 {
         self.state.reading().start
@@ -328,12 +374,7 @@ impl Partition {
 
     /// Whether the partition can be used.
     pub fn status(&self) -> Status {
-        match &self.state.reading().failed {
-            Some(reason) => Status::Failed {
-                reason: Arc::clone(reason),
-            },
-            None => Status::Healthy,
-        }
+        self.state.reading().status()
     }
 
     /// Why nothing comes after the visible end although the topic is not sealed, if so: bytes are
@@ -383,14 +424,17 @@ impl Partition {
     }
 
     fn read(&self, from: u64, max_bytes: usize, answer: Answer) {
-        let partition = Arc::clone(&self.state);
-        self.shared().reads.push(Read {
-            partition,
+        self.push_read(Wanted::Batches {
             from,
             max_bytes,
             isolation: self.isolation,
             answer,
         });
+    }
+
+    fn push_read(&self, wanted: Wanted) {
+        let partition = Arc::clone(&self.state);
+        self.shared().reads.push(Read { partition, wanted });
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

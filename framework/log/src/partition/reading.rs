@@ -12,8 +12,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use levada_core::Timestamp;
+
 use crate::{
-    FetchedBatch, Isolation,
+    Isolation, PartitionDescription, Status,
     batch::header::{Header, How},
     meta::{Aborted, Outcome, PartitionImage, Segment},
     segment::Stored,
@@ -44,6 +46,13 @@ pub(crate) enum Phase {
     Sealed,
     /// The log has stopped.
     Stopped,
+}
+
+/// Where the records begin that were appended at some time or later.
+pub(crate) enum Since {
+    Offset(u64),
+    /// Somewhere in this segment.
+    In(Segment),
 }
 
 /// What one fetch may be given.
@@ -121,14 +130,9 @@ impl Reading {
         self.segments.get(index).copied()
     }
 
-    /// The batches in memory from `from` on that a reader is given, up to `max_bytes` of them but at
-    /// least one if there is one; and where to go on.
-    pub(crate) fn in_memory(
-        &self,
-        view: &View,
-        from: u64,
-        max_bytes: usize,
-    ) -> (Vec<FetchedBatch>, u64) {
+    /// The batches in memory from `from` on that a reader is given, up to `max_bytes` of them once
+    /// they are decompressed, but at least one if there is one; and where to go on.
+    pub(crate) fn in_memory(&self, view: &View, from: u64, max_bytes: usize) -> (Vec<Stored>, u64) {
         let first = self
             .tail
             .partition_point(|(header, _)| header.end() <= from);
@@ -138,15 +142,68 @@ impl Reading {
                 break;
             }
             if view.shows(header) {
-                if !batches.is_empty() && taken + bytes.len() > max_bytes {
+                let unpacked = header.unpacked_len();
+                if !batches.is_empty() && taken + unpacked > max_bytes {
                     break;
                 }
-                taken += bytes.len();
-                batches.push(FetchedBatch::new(*header, bytes.clone(), from));
+                taken += unpacked;
+                batches.push((*header, bytes.clone()));
             }
             next = header.end();
         }
         (batches, next)
+    }
+
+    /// The first offset that was appended at or after `time`, as far as memory tells.
+    pub(crate) fn since(&self, time: Timestamp, isolation: Isolation) -> Since {
+        let segments = &self.segments;
+        let passed = segments.partition_point(|segment| segment.last_append < time);
+        let offset = match segments.get(passed) {
+            Some(segment) if segment.first_append < time => return Since::In(*segment),
+            Some(segment) => segment.base,
+            None => {
+                let passed = self.tail.partition_point(|(it, _)| it.append_time < time);
+                let first = self.tail.get(passed);
+                first.map_or(self.end, |(header, _)| header.base_offset)
+            }
+        };
+        Since::Offset(self.within(offset, isolation))
+    }
+
+    /// The offset, moved to where a reader can stand.
+    pub(crate) fn within(&self, offset: u64, isolation: Isolation) -> u64 {
+        offset.min(self.visible_end(isolation)).max(self.start)
+    }
+
+    /// What there is to say about the partition.
+    pub(super) fn describe(&self, number: u32) -> PartitionDescription {
+        let (segments, tail) = (&self.segments, &self.tail);
+        let first = segments.first().map(|first| first.first_append);
+        let last = segments.last().map(|last| last.last_append);
+        let time = |stored: Option<&Stored>| stored.map(|(header, _)| header.append_time);
+        PartitionDescription {
+            number,
+            start: self.start,
+            visible_end: self.visible_end(Isolation::Committed),
+            end: self.end,
+            segment_bytes: segments.iter().map(|segment| segment.bytes).sum(),
+            memory_bytes: tail.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
+            segments: segments.len(),
+            first_append: first.or_else(|| time(tail.front())),
+            last_append: time(tail.back()).or(last),
+            status: self.status(),
+            sealed: self.phase == Phase::Sealed,
+        }
+    }
+
+    /// Whether the partition can be used.
+    pub(super) fn status(&self) -> Status {
+        match &self.failed {
+            Some(reason) => Status::Failed {
+                reason: Arc::clone(reason),
+            },
+            None => Status::Healthy,
+        }
     }
 
     /// Makes a batch visible that is acknowledged. Its transaction, if it has one, is open.

@@ -15,7 +15,7 @@ use super::{
     sequences::Sequence,
 };
 use crate::{
-    Acks, Batch, Error, Fetched, Result,
+    Acks, Batch, Compression, Error, Fetched, FetchedBatch, PartitionDescription, Result,
     batch::header::Header,
     meta::{Sequenced, TopicImage},
     producer::By,
@@ -29,6 +29,7 @@ pub(crate) struct PartitionState {
     pub(crate) id: PartitionId,
     pub(crate) topic: Arc<str>,
     pub(crate) acks: Acks,
+    compression: Compression,
     appending: Mutex<Appending>,
     reading: Mutex<Reading>,
 }
@@ -56,6 +57,7 @@ impl PartitionState {
             id,
             topic,
             acks: of.settings.acks,
+            compression: of.settings.compression,
             appending: Mutex::new(Appending::new(image, refusal)),
             reading: Mutex::new(Reading::new(image, phase)),
         }
@@ -69,6 +71,8 @@ impl PartitionState {
         by: Option<&By<'_>>,
         completion: Completion<Appended>,
     ) -> Result<(), (Completion<Appended>, Error)> {
+        // Whoever appends compresses, before the lock: others append meanwhile.
+        let batch = batch.packed(self.compression);
         let mut appending = lock(&self.appending);
         if let Some(refusal) = &appending.refusal {
             return Err((completion, refusal.clone()));
@@ -93,7 +97,13 @@ impl PartitionState {
                 }
             }
         }
-        if let Err(error) = shared.queue.reserve(batch.size()) {
+        let (name, bytes) = (by.map(|by| &*by.producer.name), batch.size());
+        let taken = shared.quotas.take(name, bytes, shared.clock.elapsed());
+        if let Err(error) = taken {
+            return Err((completion, error));
+        }
+        if let Err(error) = shared.queue.reserve(bytes) {
+            shared.quotas.put_back(name, bytes);
             return Err((completion, error));
         }
         let producer = by.map(|by| Arc::clone(by.producer));
@@ -220,13 +230,23 @@ impl PartitionState {
         if reading.segment_at(from).is_some() {
             return Err(view);
         }
-        let (batches, next) = reading.in_memory(&view, from, max_bytes);
+        let (found, next) = reading.in_memory(&view, from, max_bytes);
+        // Decompressed by whoever fetches, after the lock: others read meanwhile.
+        drop(reading);
+        let batches = found.into_iter();
+        let batches = batches.map(|(header, bytes)| FetchedBatch::new(header, bytes, from));
+        let batches = batches.collect();
         Ok(Ok(Fetched { batches, next }))
     }
 
     /// Shows what `newer`, the same partition seen later, shows.
     pub(crate) fn become_as(&self, newer: &Self) {
         self.reading().become_as(&mut newer.reading());
+    }
+
+    /// What there is to say about it.
+    pub(crate) fn describe(&self) -> PartitionDescription {
+        self.reading().describe(self.id.partition)
     }
 
     /// Stops the partition because acknowledged bytes are damaged.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{CutCommit, Recovery, error, folder::Folder, stop};
 use crate::{
     Error, Result,
-    batch::{header::Header, records::are_sound},
+    batch::{header::Header, records::checked},
     error::Failure,
     journal::{
         frame::Entry,
@@ -147,7 +147,7 @@ impl Replay {
                 if header.id == id
                     && header.len == body.len()
                     && header.previous_end == end
-                    && are_sound(&header, &body) =>
+                    && checked(&header, &body).is_some() =>
             {
                 batches.push((header, body));
             }

@@ -86,7 +86,7 @@ impl Writing {
                     path.display()
                 )));
             }
-            Err(e) => return Err(Failure::Fatal(Error::io("cannot open", path, e))),
+            Err(e) => return Err(unwritten("cannot open", &path, e)),
         };
         let len = file
             .len()

@@ -1,16 +1,19 @@
 //! Reading a segment: every batch that is passed is checked, whether it was asked for or not.
+//!
+//! 1. The checksum, the identity and the order of every batch that is passed are checked; what is
+//!    in it, by whoever wants it. So batches that are not wanted are not decompressed.
+//! 2. Where batches lie, and when they were appended, is remembered as it is found, every 64 KiB,
+//!    in memory only. An index in a file would be one more thing that can be stale, torn or rotten,
+//!    to save one walk over a segment after a start.
 
 use std::{io, path::Path};
 
 use bytes::Bytes;
+use levada_core::Timestamp;
 
 use crate::{
     Error, Fetched, FetchedBatch,
-    batch::{
-        header::{HEADER_LEN, Header, checksum_holds},
-        records::are_sound,
-    },
-    limits::MAX_BATCH_BYTES,
+    batch::header::{HEADER_LEN, Header, checksum_holds},
     meta::Segment,
     partition::{PartitionId, reading::View},
     vfs::VfsFile,
@@ -21,176 +24,226 @@ const READ_BYTES: usize = 64 << 10;
 
 /// Where batches lie in one segment, now and then. Derived by reading; decides nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Index(Vec<(u64, u64)>);
+pub(crate) struct Index(Vec<Place>);
+
+/// A place between two batches.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// The end of the batch before it.
+    end: u64,
+    /// When that was appended.
+    append_time: Timestamp,
+    position: u64,
+}
 
 impl Index {
-    /// The last known place at or before `offset`: the end of the batch before it, its position.
-    fn floor(&self, offset: u64, segment: &Segment) -> (u64, u64) {
-        let after = self.0.partition_point(|(end, _)| *end <= offset);
-        after
-            .checked_sub(1)
-            .map_or((segment.base, 0), |i| self.0[i])
+    /// How many places are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
-    fn note(&mut self, end: u64, position: u64) {
-        let last = self.0.last().map_or(0, |(_, position)| *position);
-        if position >= last + READ_BYTES as u64 {
-            self.0.push((end, position));
+    /// The last known place whose batches before it are not wanted.
+    fn floor(&self, segment: &Segment, is_passed: impl Fn(&Place) -> bool) -> Place {
+        let start = Place {
+            end: segment.base,
+            append_time: Timestamp::MIN,
+            position: 0,
+        };
+        let after = self.0.partition_point(is_passed);
+        after.checked_sub(1).map_or(start, |last| self.0[last])
+    }
+
+    fn note(&mut self, place: Place) {
+        let last = self.0.last().map_or(0, |place| place.position);
+        if place.position >= last + READ_BYTES as u64 {
+            self.0.push(place);
         }
     }
 }
 
 /// Why batches could not be read.
 pub(crate) enum Unread {
-    /// There is a reason that is no damage: the operating system said no, most often.
+    /// The operating system said no.
     Io(Error),
     /// The bytes are not what was written.
     Damaged(String),
 }
 
-/// What is wanted from a segment.
-pub(crate) struct Want<'a> {
+/// A segment that is open for reading.
+pub(crate) struct Source<'a> {
     pub(crate) id: PartitionId,
     pub(crate) segment: Segment,
     pub(crate) path: &'a Path,
-    pub(crate) view: &'a View,
-    pub(crate) from: u64,
-    pub(crate) max_bytes: usize,
+    pub(crate) file: &'a dyn VfsFile,
+    pub(crate) index: &'a mut Index,
 }
 
-/// How far a walk through a segment has come.
-struct Walk {
-    /// The end of the last batch that was passed, and where the next starts.
-    end: u64,
-    position: u64,
-    /// Bytes to read next.
-    need: usize,
-    found: Vec<FetchedBatch>,
-    found_bytes: usize,
-}
-
-impl Want<'_> {
-    /// Reads the batches at and after `from` that are to be shown, up to `max_bytes` of them but at
-    /// least one; none if the segment has none before the view's end.
-    pub(crate) fn read(&self, file: &dyn VfsFile, index: &mut Index) -> Result<Fetched, Unread> {
-        let (end, position) = index.floor(self.from, &self.segment);
-        let need = self.block_bytes();
-        let mut walk = Walk {
-            end,
-            position,
-            need,
-            found: Vec::new(),
-            found_bytes: 0,
-        };
-        while walk.found.is_empty() && walk.end < self.view.end {
-            if walk.position >= self.segment.bytes {
-                if walk.end != self.segment.end {
-                    return Err(self.damaged(walk.position, "a batch is missing"));
+impl<'a> Source<'a> {
+    /// The batches at and after `from` that a view shows, up to `max_bytes` of them once they are
+    /// decompressed but at least one; none if the segment has none that it shows.
+    pub(crate) fn fetch(self, view: &View, from: u64, max_bytes: usize) -> Result<Fetched, Unread> {
+        let place = self.index.floor(&self.segment, |place| place.end <= from);
+        let end = view.end.min(self.segment.end);
+        let mut walk = self.walk(place, max_bytes.max(READ_BYTES));
+        let mut batches = Vec::new();
+        let (mut found_bytes, mut next) = (0, from);
+        while walk.place.end < end {
+            let position = walk.place.position;
+            let found = if batches.is_empty() {
+                walk.next()
+            } else {
+                walk.buffered()
+            };
+            // What lies before damage is good; whoever asks for more will find the damage.
+            let (header, batch) = match found {
+                Ok(Some(found)) => found,
+                Ok(None) if batches.is_empty() => {
+                    return Err(walk.damaged(position, "a batch is missing"));
                 }
+                Err(unread) if batches.is_empty() => return Err(unread),
+                Ok(None) | Err(_) => break,
+            };
+            if header.base_offset >= end {
+                next = next.max(end);
                 break;
             }
-            let block = self.block(file, walk.position, walk.need)?;
-            match self.walk(&block, &mut walk, index) {
-                // What lies before the damage is good; whoever asks for more will find it.
-                Err(_) if !walk.found.is_empty() => break,
-                walked => walked?,
+            if header.end() > from && view.shows(&header) {
+                found_bytes += header.unpacked_len();
+                if !batches.is_empty() && found_bytes > max_bytes {
+                    break;
+                }
+                match FetchedBatch::read(header, batch, from) {
+                    Some(batch) => batches.push(batch),
+                    None if batches.is_empty() => {
+                        let what = "a batch does not hold what its header says";
+                        return Err(walk.damaged(position, what));
+                    }
+                    None => break,
+                }
+            }
+            next = next.max(header.end());
+        }
+        Ok(Fetched { batches, next })
+    }
+
+    /// The offset of the first batch that was appended at or after `time`: the segment has one.
+    pub(crate) fn offset_at(self, time: Timestamp) -> Result<u64, Unread> {
+        let passed = |place: &Place| place.append_time < time;
+        let place = self.index.floor(&self.segment, passed);
+        let mut walk = self.walk(place, READ_BYTES);
+        while let Some((header, _)) = walk.next()? {
+            if header.append_time >= time {
+                return Ok(header.base_offset);
             }
         }
-        Ok(Fetched {
-            batches: walk.found,
-            next: walk.end.max(self.from),
-        })
+        Err(walk.damaged_here("a batch is missing"))
     }
 
-    fn block_bytes(&self) -> usize {
-        self.max_bytes.clamp(READ_BYTES, MAX_BATCH_BYTES)
-    }
-
-    /// Walks over the batches that are whole in a block, until enough is found.
-    fn walk(&self, block: &Bytes, walk: &mut Walk, index: &mut Index) -> Result<(), Unread> {
-        let start = walk.position;
-        walk.need = self.block_bytes();
-        loop {
-            let at = usize::try_from(walk.position - start).expect("a block is in memory");
-            let Some(header) = self.header(&block[at..], walk.position, walk.end)? else {
-                return Ok(());
-            };
-            if header.base_offset >= self.view.end {
-                walk.end = self.view.end;
-                return Ok(());
-            }
-            if block.len() - at < header.len {
-                walk.need = header.len;
-                return Ok(());
-            }
-            let batch = block.slice(at..at + header.len);
-            self.check(&header, &batch, walk.position)?;
-            let wanted = header.end() > self.from && self.view.shows(&header);
-            if wanted && !walk.found.is_empty() && walk.found_bytes + batch.len() > self.max_bytes {
-                return Ok(());
-            }
-            if wanted {
-                walk.found_bytes += batch.len();
-                walk.found.push(FetchedBatch::new(header, batch, self.from));
-            }
-            walk.position += header.len as u64;
-            walk.end = header.end();
-            index.note(walk.end, walk.position);
+    fn walk(self, place: Place, block_bytes: usize) -> Walk<'a> {
+        Walk {
+            source: self,
+            place,
+            block: Bytes::new(),
+            block_bytes,
+            need: HEADER_LEN,
         }
     }
+}
 
-    /// Reads `len` bytes at `position`, or what the segment has of them.
-    fn block(&self, file: &dyn VfsFile, position: u64, len: usize) -> Result<Bytes, Unread> {
-        let left = usize::try_from(self.segment.bytes - position).unwrap_or(usize::MAX);
-        let mut block = vec![0; len.max(HEADER_LEN).min(left)];
-        match file.read_exact_at(&mut block, position) {
-            Ok(()) => Ok(block.into()),
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(self.damaged(position, "the file is too short"))
+/// Passes over the batches of a segment, in order.
+struct Walk<'a> {
+    source: Source<'a>,
+    /// Before the next batch.
+    place: Place,
+    /// What has been read from there on.
+    block: Bytes,
+    /// The least to read at once, and what the next batch needs.
+    block_bytes: usize,
+    need: usize,
+}
+
+impl Walk<'_> {
+    /// The next batch, checked but for what is in it. `None` at the end of the segment.
+    fn next(&mut self) -> Result<Option<(Header, Bytes)>, Unread> {
+        while self.left() > 0 {
+            if let Some(batch) = self.buffered()? {
+                return Ok(Some(batch));
             }
-            Err(e) => Err(Unread::Io(Error::io("cannot read", self.path, e))),
+            self.read()?;
         }
+        Ok(None)
     }
 
-    /// The header at the front of `bytes`; `None` if more must be read first.
-    fn header(&self, bytes: &[u8], position: u64, end: u64) -> Result<Option<Header>, Unread> {
-        let left = self.segment.bytes - position;
-        if bytes.len() < HEADER_LEN && bytes.len() as u64 != left {
+    /// The next batch, if all of it has been read already.
+    fn buffered(&mut self) -> Result<Option<(Header, Bytes)>, Unread> {
+        let Some(header) = self.header()? else {
+            self.need = HEADER_LEN;
             return Ok(None);
-        }
-        if left == 0 {
-            return Ok(None);
-        }
-        let header = Header::parse(bytes).map_err(|what| self.damaged(position, what))?;
-        // The first batch of a segment may follow a gap, and then the segment is named after it.
-        let follows = if position == 0 {
-            header.base_offset == self.segment.base
-        } else {
-            header.previous_end == end
         };
-        if header.id != self.id || !follows || header.end() > self.segment.end {
-            return Err(self.damaged(position, "a batch from elsewhere lies here"));
+        if header.len > self.block.len() {
+            self.need = header.len;
+            return Ok(None);
         }
-        if header.len as u64 > left {
-            return Err(self.damaged(position, "a batch is cut short"));
+        if !checksum_holds(&self.block[..header.len]) {
+            return Err(self.damaged_here("the checksum of a batch is wrong"));
         }
-        Ok(Some(header))
+        self.place = Place {
+            end: header.end(),
+            append_time: header.append_time,
+            position: self.place.position + header.len as u64,
+        };
+        self.source.index.note(self.place);
+        Ok(Some((header, self.block.split_to(header.len))))
     }
 
-    fn check(&self, header: &Header, batch: &[u8], position: u64) -> Result<(), Unread> {
-        if !checksum_holds(batch) {
-            return Err(self.damaged(position, "the checksum of a batch is wrong"));
-        }
-        if !are_sound(header, batch) {
-            return Err(self.damaged(position, "a batch does not hold what its header says"));
+    fn left(&self) -> u64 {
+        self.source.segment.bytes - self.place.position
+    }
+
+    /// Reads from the next batch on, as far as the segment goes.
+    fn read(&mut self) -> Result<(), Unread> {
+        let left = usize::try_from(self.left()).unwrap_or(usize::MAX);
+        let mut block = vec![0; self.need.max(self.block_bytes).min(left)];
+        let Source { file, path, .. } = self.source;
+        match file.read_exact_at(&mut block, self.place.position) {
+            Ok(()) => self.block = block.into(),
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(self.damaged_here("the file is too short"));
+            }
+            Err(e) => return Err(Unread::Io(Error::io("cannot read", path, e))),
         }
         Ok(())
     }
 
+    /// The header of the next batch; `None` if more must be read first.
+    fn header(&self) -> Result<Option<Header>, Unread> {
+        let there = self.block.len();
+        if there == 0 || (there < HEADER_LEN && there as u64 != self.left()) {
+            return Ok(None);
+        }
+        let header = Header::parse(&self.block).map_err(|what| self.damaged_here(what))?;
+        let Source { id, segment, .. } = &self.source;
+        // The first batch of a segment may follow a gap, and then the segment is named after it.
+        let follows = if self.place.position == 0 {
+            header.base_offset == segment.base
+        } else {
+            header.previous_end == self.place.end
+        };
+        if header.id != *id || !follows || header.end() > segment.end {
+            return Err(self.damaged_here("a batch from elsewhere lies here"));
+        }
+        if header.len as u64 > self.left() {
+            return Err(self.damaged_here("a batch is cut short"));
+        }
+        Ok(Some(header))
+    }
+
+    fn damaged_here(&self, what: &str) -> Unread {
+        self.damaged(self.place.position, what)
+    }
+
     fn damaged(&self, position: u64, what: &str) -> Unread {
-        Unread::Damaged(format!(
-            "{what}, at byte {position} of {}",
-            self.path.display()
-        ))
+        let path = self.source.path.display();
+        Unread::Damaged(format!("{what}, at byte {position} of {path}"))
     }
 }

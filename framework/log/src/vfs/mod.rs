@@ -44,6 +44,7 @@ use std::{ffi::OsString, fmt::Debug, io, path::Path};
 mod os;
 
 pub use os::OsFs;
+pub(crate) use os::is_out_of_files;
 
 /// How a file is opened. Symbolic links in the last place are never followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

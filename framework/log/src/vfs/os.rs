@@ -65,6 +65,18 @@ impl Drop for OsLock {
     }
 }
 
+/// Whether no file could be opened because too many are.
+pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    const CODES: [i32; 2] = [libc::EMFILE, libc::ENFILE];
+    /// `ERROR_TOO_MANY_OPEN_FILES`.
+    #[cfg(not(unix))]
+    const CODES: [i32; 1] = [4];
+    error
+        .raw_os_error()
+        .is_some_and(|code| CODES.contains(&code))
+}
+
 impl Vfs for OsFs {
     fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
         let mut options = OpenOptions::new();

@@ -3,12 +3,15 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::Arc,
 };
 
 use super::open::{Ended, OpenTransactions, Staged};
 use crate::{
-    Acks, Error,
+    Acks, Error, Result,
+    catalog::GroupState,
     journal::frame::Entry,
+    member::{self, Mover},
     meta::{Change, Outcome},
     name::folded,
     partition::{PartitionId, state::PartitionState},
@@ -28,6 +31,8 @@ pub(super) struct Commit {
     pub(super) acks: Acks,
     /// How many records its batches hold.
     pub(super) records: u64,
+    /// How groups move, by name.
+    moves: BTreeMap<Arc<str>, member::Staged>,
     /// Names of new topics, folded.
     names: BTreeSet<String>,
     /// Where partitions end with what is in here.
@@ -52,6 +57,7 @@ impl Commit {
             transactions: Staged::default(),
             acks: Acks::Written,
             records: 0,
+            moves: BTreeMap::new(),
             names: BTreeSet::new(),
             ends: BTreeMap::new(),
             closes: false,
@@ -92,8 +98,14 @@ impl Commit {
                 }
             }
             Item::MovePositions {
-                group, positions, ..
+                group,
+                positions,
+                by,
+                ..
             } => {
+                if let Err(error) = self.stage_move(group, by) {
+                    return item.refuse(error);
+                }
                 let (group, positions) = (group.name.to_string(), positions.clone());
                 self.add_change(Change::PositionsMoved { group, positions });
             }
@@ -144,6 +156,14 @@ impl Commit {
         self.items.push(Taken::Item(item));
     }
 
+    /// Notes that a group is about to move, unless it must not.
+    fn stage_move(&mut self, group: &GroupState, by: &Mover) -> Result<()> {
+        let moved = self.moves.entry(Arc::clone(&group.name)).or_default();
+        group.check(by, *moved)?;
+        *moved = moved.then(by);
+        Ok(())
+    }
+
     /// Takes in the end of a transaction, unless there is nothing to end.
     fn stage_end(&mut self, open: &OpenTransactions, item: Item) {
         let Item::End {
@@ -185,6 +205,10 @@ impl Commit {
         positions: Option<Moves>,
         completion: Option<Completion<()>>,
     ) {
+        if let Some((group, _)) = &positions {
+            let moved = self.moves.entry(Arc::clone(&group.name)).or_default();
+            *moved = moved.then(&Mover::Anyone);
+        }
         let moved = positions.iter();
         let moved = moved.map(|(group, moves)| (group.name.to_string(), moves.clone()));
         self.add_change(Change::TransactionEnded {

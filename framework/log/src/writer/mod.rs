@@ -10,7 +10,7 @@ mod open;
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -28,11 +28,15 @@ use crate::{
     keeper::{FullJournal, Room},
     limits::MAX_OFFSETS_PER_COMMIT,
     mark::Mark,
+    member::Mover,
     meta::Change,
     partition::{Appended, PartitionId, state::PartitionState},
     shared::{Item, Life, Shared, lock},
     ticket::Completion,
 };
+
+/// How long to wait where only time can help.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The I/O work that makes things durable.
 pub(crate) struct Writer {
@@ -42,6 +46,10 @@ pub(crate) struct Writer {
     id: JournalId,
     /// The number of the next group commit.
     commit: u64,
+    /// A group commit that is written, while no file can be opened to look at the fence.
+    written: Option<Commit>,
+    /// Until when to wait for one.
+    pause: Option<BoxFuture<'static, ()>>,
     /// What this journal holds, for when it is full.
     changes: Vec<Change>,
     dirty: BTreeMap<PartitionId, Arc<PartitionState>>,
@@ -62,6 +70,8 @@ enum Turn {
     Again,
     /// Somebody will wake us.
     Idle,
+    /// The same may succeed in a moment.
+    Later,
     /// The log has ended.
     Ended,
 }
@@ -75,6 +85,8 @@ impl Writer {
             mark,
             id,
             commit,
+            written: None,
+            pause: None,
             changes: Vec::new(),
             dirty: BTreeMap::new(),
             previous: None,
@@ -93,9 +105,18 @@ impl Writer {
             return Poll::Ready(());
         }
         self.abort_due(&shared, context);
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(context));
+            self.pause = None;
+        }
         match self.turn(&shared) {
             Turn::Again => context.waker().wake_by_ref(),
             Turn::Idle => {}
+            Turn::Later => {
+                let until = shared.clock.elapsed() + PAUSE;
+                self.pause = Some(shared.clock.sleep_until(until));
+                context.waker().wake_by_ref();
+            }
             Turn::Ended => return Poll::Ready(()),
         }
         Poll::Pending
@@ -122,6 +143,9 @@ impl Writer {
     }
 
     fn turn(&mut self, shared: &Shared) -> Turn {
+        if let Some(commit) = self.written.take() {
+            return self.acknowledge(shared, commit);
+        }
         if shared.queue.is_closed() || shared.queue.is_empty() {
             return Turn::Idle;
         }
@@ -188,24 +212,21 @@ impl Writer {
         if self.unsynced_before + self.unsynced > MAX_OFFSETS_PER_COMMIT {
             commit.acks = Acks::Durable;
         }
-        let acks = commit.acks;
         if cfg!(planted = "ack_early") {
+            let acks = commit.acks;
             let turn = self.finish(shared, commit);
-            let written = self.write(shared, &entries, acks);
-            return written.map_or(Turn::Idle, |()| turn);
+            let written = self.write(&entries, acks);
+            let ours = written.and_then(|()| shared.check_fence());
+            return ours.map_or(Turn::Idle, |()| turn);
         }
-        match self.write(shared, &entries, acks) {
-            Ok(()) => self.finish(shared, commit),
+        match self.write(&entries, commit.acks) {
+            Ok(()) => self.acknowledge(shared, commit),
             Err(failure) => self.fail(shared, failure, commit.items),
         }
     }
 
-    /// Writes a frame of the entries, and makes it durable if it must be, in a folder that is still
-    /// ours.
-    ///
-    /// The fence is looked at after the sync: whoever takes the folder before that look is seen,
-    /// and then nothing is acknowledged.
-    fn write(&mut self, shared: &Shared, entries: &[Entry], acks: Acks) -> Result<(), Failure> {
+    /// Writes a frame of the entries, and makes it durable if it must be.
+    fn write(&mut self, entries: &[Entry], acks: Acks) -> Result<(), Failure> {
         self.journal.write(self.commit, entries)?;
         if acks == Acks::Durable {
             if let Some(mut previous) = self.previous.take() {
@@ -214,11 +235,30 @@ impl Writer {
             self.journal.sync()?;
             (self.unsynced_before, self.unsynced) = (0, 0);
         }
-        shared.check_fence()?;
-        self.mark.set(self.commit, self.journal.synced());
-        shared.acknowledged.store(self.commit, Ordering::Release);
         self.commit += 1;
         Ok(())
+    }
+
+    /// Lets a group commit that is written take effect, in a folder that is still ours.
+    ///
+    /// The fence is looked at after the sync: whoever takes the folder before that look is seen,
+    /// and then nothing is acknowledged. What is written can no longer be refused either; so while
+    /// no file can be opened to look, it waits.
+    fn acknowledge(&mut self, shared: &Shared, commit: Commit) -> Turn {
+        match shared.check_fence() {
+            Ok(()) => {
+                let last = self.commit - 1;
+                self.mark.set(last, self.journal.synced());
+                shared.acknowledged.store(last, Ordering::Release);
+                self.finish(shared, commit)
+            }
+            Err(Failure::NoSpace(error)) => {
+                tracing::warn!(%error, "a group commit waits to be acknowledged");
+                self.written = Some(commit);
+                Turn::Later
+            }
+            Err(failure) => self.fail(shared, failure, commit.items),
+        }
     }
 
     /// Lets what is acknowledged take effect and answers.
@@ -233,7 +273,7 @@ impl Writer {
                 Taken::Ended(ended, moves, completion) => {
                     ended.show();
                     if let Some((group, positions)) = moves {
-                        lock(&group.positions).extend(positions);
+                        group.moved(positions, &Mover::Anyone);
                     }
                     if let Some(completion) = completion {
                         completion.complete(Ok(()));
@@ -325,9 +365,10 @@ fn take_effect(shared: &Shared, item: Item) {
         Item::MovePositions {
             group,
             positions,
+            by,
             completion,
         } => {
-            lock(&group.positions).extend(positions);
+            group.moved(positions, &by);
             completion.complete(Ok(()));
         }
         Item::Seal { topic, completion } => {

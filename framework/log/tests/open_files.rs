@@ -1,0 +1,299 @@
+//! Any number of partitions works with few open files, and running out of them kills nothing.
+
+use std::{
+    fmt::Debug,
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use levada_log::{
+    Error, Options, Topic, TopicOptions,
+    vfs::{Open, OsFs, Vfs, VfsFile},
+};
+
+use crate::support::{Hands, Steps, answer, batch, found, made, read_all, small};
+
+/// A file system on which only so many files can be open at once. Clones share them.
+#[derive(Clone, Debug)]
+struct Crowded {
+    open: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+    /// Whether there is none for segments, whatever else is open.
+    barred: Arc<AtomicBool>,
+}
+
+/// A place among the files that are open.
+#[derive(Debug)]
+struct Held(Crowded);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Crowded {
+    fn at_most(most: usize) -> Self {
+        Self {
+            open: Arc::default(),
+            most: Arc::new(AtomicUsize::new(most)),
+            barred: Arc::default(),
+        }
+    }
+
+    /// No file can be opened any more, but in the place of one that is closed.
+    fn fill(&self) {
+        let open = self.open.load(Ordering::SeqCst);
+        self.most.store(open, Ordering::SeqCst);
+    }
+
+    fn set(&self, most: usize) {
+        self.most.store(most, Ordering::SeqCst);
+    }
+
+    fn hold(&self) -> io::Result<Held> {
+        let held = Held(self.clone());
+        if self.open.fetch_add(1, Ordering::SeqCst) < self.most.load(Ordering::SeqCst) {
+            return Ok(held);
+        }
+        Err(full())
+    }
+}
+
+/// `EMFILE`, on every Unix.
+fn full() -> io::Error {
+    io::Error::from_raw_os_error(24)
+}
+
+#[derive(Debug)]
+struct CrowdedFile(
+    Box<dyn VfsFile>,
+    #[expect(dead_code, reason = "it is held")] Held,
+);
+
+impl VfsFile for CrowdedFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buf, offset)
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        self.0.write_at(buf, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+}
+
+impl Vfs for Crowded {
+    crate::support::pass_to_os!(rest);
+
+    fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
+        let is_segment = path.components().any(|part| part.as_os_str() == "topics");
+        if is_segment && self.barred.load(Ordering::SeqCst) {
+            return Err(full());
+        }
+        let held = self.hold()?;
+        Ok(Box::new(CrowdedFile(OsFs.open(path, open)?, held)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        OsFs.rename(from, to)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let _held = self.hold()?;
+        OsFs.sync_dir(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
+        OsFs.lock(path)
+    }
+}
+
+/// A log on a crowded file system, driven by the test.
+fn crowded(vfs: &Crowded, steps: &Steps, clock: &Hands) -> Options {
+    let options = small().vfs(Arc::new(vfs.clone()));
+    options
+        .spawner(Arc::new(steps.clone()))
+        .clock(Arc::new(clock.clone()))
+}
+
+#[test]
+fn commit_is_acknowledged_although_no_other_file_can_be_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let (vfs, steps) = (Crowded::at_most(100), Steps::default());
+    let log = crowded(&vfs, &steps, &Hands::default());
+    let log = log.open(folder.path()).unwrap();
+    let topic = steps.wait(log.create_topic("orders", TopicOptions::new()));
+    let orders = topic.unwrap().partition(0).unwrap();
+    vfs.fill();
+    for _ in 0..3 {
+        steps.wait(orders.append(batch(&[b"fine"]))).unwrap();
+    }
+}
+
+#[test]
+fn commit_that_cannot_look_at_the_fence_waits_and_is_neither_refused_nor_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (vfs, steps, clock) = (Crowded::at_most(100), Steps::default(), Hands::default());
+    let log = crowded(&vfs, &steps, &clock).open(folder.path()).unwrap();
+    let topic = steps.wait(log.create_topic("orders", TopicOptions::new()));
+    let orders = topic.unwrap().partition(0).unwrap();
+    vfs.set(0);
+    let mut waits = orders.append(batch(&[b"waits"]));
+    let mut behind = orders.append(batch(&[b"behind"]));
+    for _ in 0..100 {
+        steps.step();
+        clock.advance(Duration::from_secs(1));
+        assert!(answer(&mut waits).is_pending() && answer(&mut behind).is_pending());
+        assert_eq!(orders.visible_end(), 0);
+    }
+    vfs.set(100);
+    assert_eq!(steps.wait(waits).unwrap().offsets, 0..1);
+    assert_eq!(steps.wait(behind).unwrap().offsets, 1..2);
+}
+
+#[test]
+fn running_out_of_files_refuses_appends_and_they_go_on_when_there_are_some() {
+    let folder = tempfile::tempdir().unwrap();
+    let vfs = Crowded::at_most(100);
+    let options = || small().vfs(Arc::new(vfs.clone()));
+    let log = options().open(folder.path()).unwrap();
+    let orders = made(&log, "orders");
+    let value = [7; 500];
+    let (mut appended, mut refused) = (Vec::new(), 0);
+    // With each number of files something else is the first that cannot be opened.
+    for files in [0, 1, 2, 3, 4, 5, 100].into_iter().cycle().take(70) {
+        vfs.fill();
+        vfs.most.fetch_add(files, Ordering::SeqCst);
+        vfs.barred.store(files == 100, Ordering::SeqCst);
+        for _ in 0..20 {
+            match orders.append(batch(&[&value])).wait() {
+                Ok(at) => appended.extend(at.offsets),
+                Err(Error::TooManyFiles { .. }) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        vfs.set(100);
+        vfs.barred.store(false, Ordering::SeqCst);
+        // Who asks first may still hear of a flush that could not be done before.
+        let at = loop {
+            match orders.append(batch(&[&value])).wait() {
+                Err(Error::TooManyFiles { .. }) => {}
+                appended => break appended.unwrap(),
+            }
+        };
+        appended.extend(at.offsets);
+    }
+    assert!(refused > 20, "only {refused} were refused");
+    let offsets = |all: Vec<(u64, Vec<u8>)>| all.into_iter().map(|(at, _)| at).collect::<Vec<_>>();
+    assert_eq!(offsets(read_all(&orders, 0)), appended);
+    log.close().wait().unwrap();
+    let log = options().open(folder.path()).unwrap();
+    assert_eq!(offsets(read_all(&found(&log, "orders"), 0)), appended);
+}
+
+/// Appends to every partition of a topic, in turn, until all have segments.
+fn fill(topic: &Topic) {
+    for round in 0..3_u8 {
+        let tickets = (0..topic.partitions()).map(|number| {
+            let partition = topic.partition(number).unwrap();
+            partition.append(batch(&[&[round; 200], &number.to_le_bytes()]))
+        });
+        for ticket in tickets.collect::<Vec<_>>() {
+            ticket.wait().unwrap();
+        }
+    }
+}
+
+/// Reads every partition of a topic, in turn and twice.
+fn read(topic: &Topic) {
+    for number in (0..topic.partitions()).chain(0..topic.partitions()) {
+        let values = read_all(&topic.partition(number).unwrap(), 0);
+        let numbers = values.iter().skip(1).step_by(2);
+        let numbers: Vec<_> = numbers.map(|(_, value)| value.clone()).collect();
+        assert_eq!(numbers, [number.to_le_bytes(); 3], "{number}");
+    }
+}
+
+#[test]
+fn reader_keeps_no_more_files_open_than_it_may_and_lets_them_go_when_there_are_too_few() {
+    let folder = tempfile::tempdir().unwrap();
+    let vfs = Crowded::at_most(100);
+    let options = || small().vfs(Arc::new(vfs.clone())).open_files(10);
+    let log = options().open(folder.path()).unwrap();
+    let many = TopicOptions::new().partitions(50);
+    fill(&log.create_topic("many", many).wait().unwrap());
+    log.close().wait().unwrap();
+    drop(log);
+
+    let log = options().open(folder.path()).unwrap();
+    let topic = log.topic("many").unwrap();
+    let before = vfs.open.load(Ordering::SeqCst);
+    read(&topic);
+    let kept = vfs.open.load(Ordering::SeqCst) - before;
+    assert_eq!(kept, 10);
+
+    // Others take five of the places that were the log's.
+    vfs.fill();
+    vfs.most.fetch_sub(5, Ordering::SeqCst);
+    read(&topic);
+    vfs.set(0);
+    let refused = topic.partition(7).unwrap().fetch(0, 1).wait();
+    assert!(
+        matches!(refused, Err(Error::TooManyFiles { .. })),
+        "{refused:?}"
+    );
+    vfs.set(100);
+    read(&topic);
+}
+
+/// Names the folder that [`small_process`] opens.
+const FOLDER: &str = "LEVADA_LOG_TEST_SMALL_PROCESS";
+
+/// The other process: this test binary again, with this test alone. By itself it does nothing.
+#[test]
+fn small_process() {
+    let Some(folder) = std::env::var_os(FOLDER) else {
+        return;
+    };
+    let log = small().open(&folder).unwrap();
+    let many = TopicOptions::new().partitions(200);
+    let topic = log.create_topic("many", many).wait().unwrap();
+    fill(&topic);
+    read(&topic);
+    log.close().wait().unwrap();
+    drop((log, topic));
+    let log = small().open(&folder).unwrap();
+    read(&log.topic("many").unwrap());
+}
+
+#[cfg(unix)]
+#[test]
+fn two_hundred_partitions_work_in_a_process_that_may_open_64_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = std::process::Command::new("sh")
+        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "open_files::small_process", "--test-threads=1"])
+        .env(FOLDER, folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&other.stdout);
+    let passed = other.status.success() && said.contains("1 passed");
+    assert!(passed, "{said}");
+}

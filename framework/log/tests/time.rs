@@ -1,0 +1,168 @@
+//! A partition can be read from a time on.
+
+use std::{
+    fmt::Debug,
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use levada_core::Timestamp;
+use levada_log::{
+    Error, Log, Partition,
+    vfs::{Open, OsFs, Vfs, VfsFile},
+};
+
+use crate::support::{Hands, batch, found, made, segments, small};
+
+/// What is appended at each of these times: some have many batches, some gaps have none.
+fn append(clock: &Hands, orders: &Partition) -> Vec<(u64, i64)> {
+    let mut appended = Vec::new();
+    for i in 0..100_u64 {
+        clock.advance(Duration::from_millis(i % 7 * i % 5));
+        let at = orders
+            .append(batch(&[&[7; 300], b"second"]))
+            .wait()
+            .unwrap();
+        let millis = at.append_time.as_millis();
+        appended.extend(at.offsets.map(|offset| (offset, millis)));
+    }
+    appended
+}
+
+/// Compares every time, and those around them, with what was appended.
+fn check(orders: &Partition, appended: &[(u64, i64)]) {
+    let last = appended.last().unwrap().1;
+    for millis in [i64::MIN, -1]
+        .into_iter()
+        .chain(0..=last + 1)
+        .chain([i64::MAX])
+    {
+        let expected = appended.iter().find(|(_, at)| *at >= millis);
+        let expected = expected.map_or(orders.visible_end(), |(offset, _)| *offset);
+        let time = Timestamp::from_millis(millis);
+        assert_eq!(orders.offset_at(time).wait().unwrap(), expected, "{millis}");
+    }
+}
+
+#[test]
+fn every_time_finds_the_first_offset_appended_at_or_after_it() {
+    // All in memory; or the last ones there, and the others in segments.
+    for options in [Log::options(), small()] {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Hands::default();
+        let log = options.clock(Arc::new(clock.clone()));
+        let log = log.open(folder.path()).unwrap();
+        let orders = made(&log, "orders");
+        let empty = orders.offset_at(Timestamp::from_millis(0)).wait().unwrap();
+        assert_eq!(empty, 0);
+        let appended = append(&clock, &orders);
+        check(&orders, &appended);
+        log.close().wait().unwrap();
+        // All in segments.
+        let log = small().open(folder.path()).unwrap();
+        assert!(segments(folder.path()).len() > 4);
+        check(&found(&log, "orders"), &appended);
+    }
+}
+
+#[test]
+fn seek_into_damage_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Hands::default();
+    let log = Log::options().clock(Arc::new(clock.clone()));
+    let log = log.open(folder.path()).unwrap();
+    append(&clock, &made(&log, "orders"));
+    log.close().wait().unwrap();
+    drop(log);
+    Log::open(folder.path()).unwrap().close().wait().unwrap();
+
+    let segment = segments(folder.path()).remove(0);
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[1000] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let log = Log::open(folder.path()).unwrap();
+    let refused = found(&log, "orders").offset_at(clock_now(&clock)).wait();
+    assert!(matches!(refused, Err(Error::Damaged { .. })), "{refused:?}");
+}
+
+fn clock_now(clock: &Hands) -> Timestamp {
+    levada_core::Clock::now(clock)
+}
+
+/// Counts the bytes that are read.
+#[derive(Clone, Debug, Default)]
+struct Counting(Arc<AtomicUsize>);
+
+#[derive(Debug)]
+struct CountingFile(Box<dyn VfsFile>, Counting);
+
+impl VfsFile for CountingFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let read = self.0.read_at(buf, offset)?;
+        self.1.0.fetch_add(read, Ordering::SeqCst);
+        Ok(read)
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        self.0.write_at(buf, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+}
+
+impl Vfs for Counting {
+    crate::support::pass_to_os!(names);
+
+    fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
+        Ok(Box::new(CountingFile(OsFs.open(path, open)?, self.clone())))
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
+        OsFs.lock(path)
+    }
+}
+
+#[test]
+fn second_seek_reads_a_block_or_two_and_not_the_segment() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Hands::default();
+    let log = Log::options().clock(Arc::new(clock.clone()));
+    let log = log.open(folder.path()).unwrap();
+    let orders = made(&log, "orders");
+    for i in 0..100 {
+        clock.advance(Duration::from_millis(if i % 4 == 0 { 10 } else { 0 }));
+        orders.append(batch(&[&vec![7; 40_000]])).wait().unwrap();
+    }
+    log.close().wait().unwrap();
+    drop(log);
+
+    let vfs = Counting::default();
+    let log = Log::options().vfs(Arc::new(vfs.clone()));
+    let orders = found(&log.open(folder.path()).unwrap(), "orders");
+    let read = |millis, expected| {
+        let before = vfs.0.load(Ordering::SeqCst);
+        let time = Timestamp::from_millis(millis);
+        assert_eq!(orders.offset_at(time).wait().unwrap(), expected);
+        vfs.0.load(Ordering::SeqCst) - before
+    };
+    assert!(read(241, 96) > 3_000_000, "the first seek walks");
+    assert!(read(130, 48) < 300_000);
+    assert!(read(231, 92) < 300_000);
+    // Between segments, or past the end, nothing is read.
+    assert_eq!((read(0, 0), read(251, 100)), (0, 0));
+}
