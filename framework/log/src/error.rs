@@ -105,6 +105,12 @@ pub enum Error {
         /// How much is allowed.
         limit: u64,
     },
+    /// A tombstone is not one.
+    #[error("a tombstone says that what its key stood for is gone, but {reason}")]
+    BadTombstone {
+        /// What it has, or has not.
+        reason: &'static str,
+    },
     /// An option has a value that cannot work.
     #[error("option `{option}` cannot be {value}: {reason}")]
     BadOption {

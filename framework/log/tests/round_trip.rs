@@ -96,12 +96,42 @@ fn all_parts_of_a_record_come_back_from_memory_and_from_a_segment() {
             value: b"",
             headers,
             event_time,
+            ..Record::default()
         })
         .unwrap();
     orders.append(batch).wait().unwrap();
     check(&orders);
     log.close().wait().unwrap();
     check(&found(&Log::open(folder.path()).unwrap(), "orders"));
+}
+
+#[test]
+fn tombstone_comes_back_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::open(folder.path()).unwrap();
+    let customers = made(&log, "customers");
+    let mut batch = Batch::new();
+    let key = Some(&b"c7"[..]);
+    batch
+        .push(&Record {
+            key,
+            ..Record::of(b"")
+        })
+        .unwrap();
+    batch.push(&Record::tombstone(b"c7")).unwrap();
+    let keyless = Record {
+        key: None,
+        ..Record::tombstone(b"")
+    };
+    let refused = batch.push(&keyless);
+    assert!(matches!(refused, Err(Error::BadTombstone { .. })));
+    customers.append(batch).wait().unwrap();
+    log.close().wait().unwrap();
+
+    let log = Log::open(folder.path()).unwrap();
+    let fetched = found(&log, "customers").fetch(0, 1 << 20).wait().unwrap();
+    let seen: Vec<_> = fetched.records().map(|r| (r.key, r.tombstone)).collect();
+    assert_eq!(seen, [(key, false), (key, true)]);
 }
 
 #[test]

@@ -57,6 +57,7 @@ fn encode(batch: &Batch) -> Result<levada_log::Batch, BackendError> {
             value: record.value,
             headers: record.headers,
             event_time: record.event_time,
+            ..Record::default()
         })
     });
     pushed.map_err(refused)?;

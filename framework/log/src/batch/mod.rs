@@ -37,6 +37,9 @@ pub struct Record<'a> {
     pub headers: &'a [(&'a str, &'a [u8])],
     /// When it happened.
     pub event_time: Timestamp,
+    /// It has a key and no value, and says that whatever the key stood for is gone. A compacted
+    /// topic forgets the key, some time after.
+    pub tombstone: bool,
 }
 
 impl<'a> Record<'a> {
@@ -46,6 +49,39 @@ impl<'a> Record<'a> {
             value,
             ..Self::default()
         }
+    }
+
+    /// A record that says that what a key stood for is gone, at time zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_log::{Batch, Error, Record};
+    ///
+    /// let mut batch = Batch::new();
+    /// batch.push(&Record::tombstone(b"536365"))?;
+    ///
+    /// let with_value = Record { value: b"white lantern", ..Record::tombstone(b"536365") };
+    /// assert!(matches!(batch.push(&with_value), Err(Error::BadTombstone { .. })));
+    /// assert_eq!(batch.len(), 1);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn tombstone(key: &'a [u8]) -> Self {
+        Self {
+            key: Some(key),
+            tombstone: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether a tombstone has what it needs, and no more.
+    fn check(&self) -> Result<()> {
+        let reason = match (self.tombstone, self.key, self.value) {
+            (true, None, _) => "it has no key",
+            (true, Some(_), [_, ..]) => "it has a value",
+            _ => return Ok(()),
+        };
+        Err(Error::BadTombstone { reason })
     }
 }
 
@@ -90,9 +126,10 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] when the record, its key, its headers or the batch would pass its limit;
-    /// the batch is then as before.
+    /// [`Error::TooLarge`] when the record, its key, its headers or the batch would pass its limit,
+    /// [`Error::BadTombstone`] for one with a value or without a key. The batch is then as before.
     pub fn push(&mut self, record: &Record<'_>) -> Result<()> {
+        record.check()?;
         limit("key size", record.key.map_or(0, <[u8]>::len), MAX_KEY_BYTES)?;
         limit("number of headers", record.headers.len(), MAX_HEADERS)?;
         limit("record size", payload(record), MAX_RECORD_BYTES)?;

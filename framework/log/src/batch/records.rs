@@ -1,8 +1,9 @@
 //! Records inside a batch: how they are written, and how they are read without copying.
 //!
 //! A record is: offset delta, zigzag event time delta, a byte of flags, then if a key is present
-//! its length and bytes, the value's length and bytes, the number of headers, and for each the
-//! name's length and bytes and the value's length and bytes. All numbers are varints.
+//! its length and bytes, unless it is a tombstone the value's length and bytes, the number of
+//! headers, and for each the name's length and bytes and the value's length and bytes. All numbers
+//! are varints.
 
 use levada_core::Timestamp;
 
@@ -16,6 +17,9 @@ use crate::limits::MAX_HEADERS;
 /// Flag of a record that has a key. The other bits are zero; a reader refuses what it does not
 /// know.
 const KEY_PRESENT: u8 = 1;
+/// Flag of a tombstone, which also has a key.
+const VALUE_ABSENT: u8 = 2;
+const TOMBSTONE: u8 = KEY_PRESENT | VALUE_ABSENT;
 
 /// Appends a record.
 pub(crate) fn put(bytes: &mut Vec<u8>, offset_delta: u64, first: Timestamp, record: &Record<'_>) {
@@ -25,11 +29,14 @@ pub(crate) fn put(bytes: &mut Vec<u8>, offset_delta: u64, first: Timestamp, reco
         .as_millis()
         .wrapping_sub(first.as_millis());
     varint::put(bytes, varint::zigzag(time_delta));
-    bytes.push(if record.key.is_some() { KEY_PRESENT } else { 0 });
+    let key = record.key.map_or(0, |_| KEY_PRESENT);
+    bytes.push(key | if record.tombstone { VALUE_ABSENT } else { 0 });
     if let Some(key) = record.key {
         put_slice(bytes, key);
     }
-    put_slice(bytes, record.value);
+    if !record.tombstone {
+        put_slice(bytes, record.value);
+    }
     varint::put(bytes, record.headers.len() as u64);
     for (name, value) in record.headers {
         put_slice(bytes, name.as_bytes());
@@ -77,10 +84,12 @@ pub struct RecordView<'a> {
     pub event_time: Timestamp,
     /// What it is grouped by, if anything.
     pub key: Option<&'a [u8]>,
-    /// What it carries.
+    /// What it carries; nothing, if it is a tombstone.
     pub value: &'a [u8],
     /// Names and values beside it.
     pub headers: Headers<'a>,
+    /// It says that what its key stood for is gone.
+    pub tombstone: bool,
 }
 
 /// The headers of a record: an iterator that parses as it goes.
@@ -177,12 +186,13 @@ fn take<'a>(bytes: &mut &'a [u8], header: &Header) -> Option<RecordView<'a>> {
         return None;
     }
     let time_delta = varint::unzigzag(varint::take(bytes)?);
-    let key = match take_byte(bytes)? {
-        0 => None,
-        KEY_PRESENT => Some(take_slice(bytes)?),
+    let flags = take_byte(bytes)?;
+    let (key, value) = match flags {
+        0 => (None, take_slice(bytes)?),
+        KEY_PRESENT => (Some(take_slice(bytes)?), take_slice(bytes)?),
+        TOMBSTONE => (Some(take_slice(bytes)?), &[][..]),
         _ => return None,
     };
-    let value = take_slice(bytes)?;
     let left = varint::take(bytes)?;
     if left > MAX_HEADERS as u64 {
         return None;
@@ -201,6 +211,7 @@ fn take<'a>(bytes: &mut &'a [u8], header: &Header) -> Option<RecordView<'a>> {
         key,
         value,
         headers,
+        tombstone: flags == TOMBSTONE,
     })
 }
 
@@ -252,6 +263,7 @@ mod tests {
                     value: b"v",
                     headers,
                     event_time,
+                    tombstone: false,
                 })
                 .unwrap();
         }
@@ -274,6 +286,43 @@ mod tests {
         assert_eq!(all[1].headers.get("row"), Some(&b"7"[..]));
         assert_eq!(all[1].headers.clone().count(), 2);
         assert_eq!(Records::new(header, &bytes, 102).count(), 1);
+    }
+
+    #[test]
+    fn tombstone_is_not_a_record_with_an_empty_value() {
+        let mut batch = Batch::new();
+        let empty = Record {
+            key: Some(b"k"),
+            ..Record::of(b"")
+        };
+        let headers: &[(&str, &[u8])] = &[("why", b"gone")];
+        let tombstone = Record {
+            headers,
+            ..Record::tombstone(b"k")
+        };
+        batch.push(&empty).unwrap();
+        batch.push(&tombstone).unwrap();
+        let (header, bytes) = sealed(batch);
+        assert!(are_sound(&header, &bytes));
+        let all: Vec<_> = Records::new(header, &bytes, 0).collect();
+        let seen: Vec<_> = all.iter().map(|r| (r.key, r.value, r.tombstone)).collect();
+        let key = Some(&b"k"[..]);
+        assert_eq!(seen, [(key, &b""[..], false), (key, b"", true)]);
+        assert_eq!(all[1].headers.get("why"), Some(&b"gone"[..]));
+
+        // A tombstone without a key would say that nothing is gone.
+        let one = Header {
+            last_offset_delta: 0,
+            count: 1,
+            ..header
+        };
+        for (flags, sound) in [(VALUE_ABSENT, false), (TOMBSTONE, true)] {
+            let mut batch = vec![0; HEADER_LEN];
+            batch.extend([0, 0, flags]);
+            batch.extend(sound.then_some(0));
+            batch.push(0);
+            assert_eq!(are_sound(&one, &batch), sound, "{flags}");
+        }
     }
 
     #[test]
