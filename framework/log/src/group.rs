@@ -93,6 +93,15 @@ impl Group {
         lock(&self.state.positions).get(&partition.id()).copied()
     }
 
+    /// How many offsets of a partition retention has removed that the group had not done, since the
+    /// log was opened. Each time is also logged as a warning.
+    ///
+    /// See [`Topic::set_retention`](crate::Topic::set_retention).
+    pub fn missed(&self, partition: &Partition) -> u64 {
+        let missed = lock(&self.state.missed);
+        missed.get(&partition.id()).copied().unwrap_or(0)
+    }
+
     fn checked(&self, positions: &[(&Partition, u64)]) -> Result<Vec<(PartitionId, u64)>> {
         if positions.len() > MAX_POSITIONS {
             return Err(Error::TooLarge {

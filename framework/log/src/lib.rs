@@ -47,6 +47,7 @@
 
 mod batch;
 mod catalog;
+mod cleaner;
 mod commit;
 mod error;
 mod fence;

@@ -420,6 +420,26 @@ impl Image {
         }
     }
 
+    /// Lets the oldest `count` segments of a partition go: their names are in `dropped` then.
+    pub(crate) fn drop_oldest(&mut self, id: PartitionId, count: usize) {
+        let Some(record) = self.partition_mut(id) else {
+            return;
+        };
+        let gone: Vec<Segment> = record.segments.drain(..count).collect();
+        if let Some(last) = gone.last() {
+            record.start = last.end;
+        }
+        let start = record.start;
+        record.aborted.retain(|aborted| aborted.range.end > start);
+        let names = gone.iter().map(|segment| (id, segment.name()));
+        self.dropped.extend(names);
+    }
+
+    pub(crate) fn partition(&self, id: PartitionId) -> Option<&PartitionImage> {
+        let topic = self.topics.get(&id.topic)?;
+        topic.partitions.get(id.partition as usize)
+    }
+
     pub(crate) fn partition_mut(&mut self, id: PartitionId) -> Option<&mut PartitionImage> {
         self.topics
             .get_mut(&id.topic)?

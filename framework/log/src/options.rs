@@ -2,13 +2,14 @@
 //!
 //! Seams are values, so that a test or a simulator hands in its own.
 
-use std::{future::poll_fn, path::Path, sync::Arc};
+use std::{future::poll_fn, path::Path, sync::Arc, time::Duration};
 
 use levada_core::{Clock, Seed, Spawner, SystemClock, Threads};
 
 use crate::{
     Error, Log, Result,
     catalog::Catalog,
+    cleaner::Cleaning,
     keeper::Keeper,
     limits::MAX_BATCH_BYTES,
     paths::Paths,
@@ -55,6 +56,7 @@ impl Default for Options {
                 segment_bytes: 64 << 20,
                 journal_bytes: 32 << 20,
                 queue_bytes: 32 << 20,
+                cleaning_interval: Duration::from_secs(1),
             },
         }
     }
@@ -118,6 +120,13 @@ impl Options {
         self
     }
 
+    /// How often is looked for what can go by [`Retention`](crate::Retention), besides after each
+    /// flush. Default: 1 second.
+    pub fn cleaning_interval(mut self, interval: Duration) -> Self {
+        self.limits.cleaning_interval = interval;
+        self
+    }
+
     /// Opens the log in a folder, making it if it is not there, and brings back what the folder
     /// holds. This reads and writes files before it returns.
     ///
@@ -146,6 +155,7 @@ impl Options {
             recovery,
         } = opened;
         let (catalog, instance, commit) = (Catalog::new(&image), image.instance, image.commit);
+        let cleaning = Cleaning::new(&*clock, &image);
         let parts = Parts {
             vfs,
             clock,
@@ -155,6 +165,7 @@ impl Options {
             catalog,
             spare,
             lock,
+            cleaning,
         };
         let shared = Arc::new(Shared::new(parts, 3));
 
@@ -205,6 +216,12 @@ impl Limits {
                 self.queue_bytes as u64,
                 max_batch,
                 "it must hold a batch (16 MiB)",
+            ),
+            (
+                "cleaning_interval",
+                u64::try_from(self.cleaning_interval.as_millis()).unwrap_or(u64::MAX),
+                1,
+                "it must be at least 1 ms",
             ),
         ] {
             if value < least {

@@ -172,7 +172,7 @@ impl Waiting {
 fn size(item: &Item) -> usize {
     match item {
         Item::Batch { bytes, .. } => bytes.len(),
-        Item::CreateTopic { .. } | Item::Close { .. } => CHANGE_BYTES,
+        Item::CreateTopic { .. } | Item::SetRetention { .. } | Item::Close { .. } => CHANGE_BYTES,
         Item::MovePositions { positions, .. } => CHANGE_BYTES + positions.len() * ELEMENT_BYTES,
         Item::Seal { topic, .. } => CHANGE_BYTES + topic.partitions.len() * ELEMENT_BYTES,
     }

@@ -63,6 +63,8 @@ pub(crate) struct Reads {
 struct Waiting {
     reads: VecDeque<Read>,
     closed: bool,
+    /// Files that are being removed.
+    gone: Vec<SegmentId>,
 }
 
 impl Reads {
@@ -90,6 +92,16 @@ impl Reads {
         lock(&self.waiting).reads.pop_front()
     }
 
+    /// Lets the reader close files that are being removed: until then their room is not free.
+    pub(crate) fn forget(&self, files: &[SegmentId]) {
+        lock(&self.waiting).gone.extend_from_slice(files);
+        self.filled.wake();
+    }
+
+    fn take_gone(&self) -> Vec<SegmentId> {
+        std::mem::take(&mut lock(&self.waiting).gone)
+    }
+
     /// Refuses what waits, and all that is still to come.
     pub(crate) fn close(&self) {
         let mut waiting = lock(&self.waiting);
@@ -102,7 +114,8 @@ impl Reads {
     }
 }
 
-type SegmentId = (PartitionId, SegmentName);
+/// A segment's file, whatever its length.
+pub(crate) type SegmentId = (PartitionId, SegmentName);
 
 /// The I/O work that reads.
 pub(crate) struct Reader {
@@ -128,6 +141,10 @@ impl Reader {
         if shared.is_stopping() {
             return Poll::Ready(());
         }
+        for file in shared.reads.take_gone() {
+            self.files.retain(|(open, _)| *open != file);
+            self.indexes.remove(&file);
+        }
         if let Some(read) = shared.reads.take() {
             let fetched = self.fetch(&read);
             read.answer.complete(fetched);
@@ -143,19 +160,29 @@ impl Reader {
             max_bytes,
             ..
         } = read;
-        if let Some(known) = partition.fetch_from_memory(*from, *max_bytes) {
-            return known;
+        loop {
+            if let Some(known) = partition.fetch_from_memory(*from, *max_bytes) {
+                return known;
+            }
+            // The keeper may have dropped it in between: then it is out of range.
+            let Some(segment) = partition.segment_at(*from) else {
+                continue;
+            };
+            let batches = match self.read(partition.id, segment, *from, *max_bytes) {
+                Ok(batches) => batches,
+                Err(Unread::Io(error)) => return Err(error),
+                Err(Unread::Damaged(reason)) => {
+                    let now = partition.segment_at(*from).map(|now| now.name());
+                    if now == Some(segment.name()) {
+                        return Err(partition.fail(&reason));
+                    }
+                    // It was removed while it was read: another has taken its place, or none.
+                    continue;
+                }
+            };
+            let next = batches.last().map_or(*from, FetchedBatch::end_offset);
+            return Ok(Fetched { batches, next });
         }
-        let segment = partition
-            .segment_at(*from)
-            .expect("what is not in memory is in a segment");
-        let batches = match self.read(partition.id, segment, *from, *max_bytes) {
-            Ok(batches) => batches,
-            Err(Unread::Io(error)) => return Err(error),
-            Err(Unread::Damaged(reason)) => return Err(partition.fail(&reason)),
-        };
-        let next = batches.last().map_or(*from, FetchedBatch::end_offset);
-        Ok(Fetched { batches, next })
     }
 
     fn read(

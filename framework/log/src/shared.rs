@@ -17,6 +17,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -24,9 +25,10 @@ use futures::task::AtomicWaker;
 use levada_core::Clock;
 
 use crate::{
-    Error, Topic,
+    Error, Retention, Topic,
     batch::header::Header,
     catalog::{Catalog, GroupState, TopicState},
+    cleaner::Cleaning,
     error::Failure,
     fence::Fence,
     keeper::FlushSlot,
@@ -59,6 +61,11 @@ pub(crate) enum Item {
         topic: Arc<TopicState>,
         completion: Completion<()>,
     },
+    SetRetention {
+        topic: Arc<TopicState>,
+        retention: Retention,
+        completion: Completion<()>,
+    },
     /// Nothing comes after it.
     Close { completion: Completion<()> },
 }
@@ -71,6 +78,7 @@ impl Item {
             Self::CreateTopic { completion, .. } => completion.complete(Err(error)),
             Self::MovePositions { completion, .. }
             | Self::Seal { completion, .. }
+            | Self::SetRetention { completion, .. }
             | Self::Close { completion } => completion.complete(Err(error)),
         }
     }
@@ -90,6 +98,7 @@ pub(crate) struct Shared {
     /// All handles are gone, or the log was closed or has died: the works end.
     stopping: AtomicBool,
     pub(crate) keeper: AtomicWaker,
+    pub(crate) cleaning: Cleaning,
     fence: Fence,
     running: Mutex<Running>,
 }
@@ -116,15 +125,16 @@ pub(crate) struct Parts {
     /// An old journal whose file can be used again.
     pub(crate) spare: Option<u64>,
     pub(crate) lock: FolderLock,
+    pub(crate) cleaning: Cleaning,
 }
 
-/// Sizes that a user may choose.
-#[expect(clippy::struct_field_names, reason = "the unit is part of a name")]
+/// Sizes and times that a user may choose.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) segment_bytes: u64,
     pub(crate) journal_bytes: u64,
     pub(crate) queue_bytes: usize,
+    pub(crate) cleaning_interval: Duration,
 }
 
 impl Shared {
@@ -139,6 +149,7 @@ impl Shared {
             catalog,
             spare,
             lock,
+            cleaning,
         } = parts;
         Self {
             vfs,
@@ -152,6 +163,7 @@ impl Shared {
             catalog: Mutex::new(catalog),
             stopping: AtomicBool::new(false),
             keeper: AtomicWaker::new(),
+            cleaning,
             fence: Fence::default(),
             running: Mutex::new(Running {
                 works,
@@ -166,6 +178,12 @@ impl Shared {
         for waker in [&self.queue.filled, &self.keeper, &self.reads.filled] {
             waker.wake();
         }
+    }
+
+    /// Lets the keeper see soon what can go.
+    pub(crate) fn clean_soon(&self) {
+        self.cleaning.ask();
+        self.keeper.wake();
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -75,10 +75,14 @@ impl Writer {
     }
 
     fn turn(&mut self, shared: &Shared) -> Turn {
-        if shared.queue.is_closed() || shared.queue.is_empty() {
+        if shared.queue.is_closed() {
             return Turn::Idle;
         }
-        if self.journal.len() >= shared.limits.journal_bytes {
+        let is_wanted = self.journal.len() > 0 && shared.flush.take_wish();
+        if !is_wanted && shared.queue.is_empty() {
+            return Turn::Idle;
+        }
+        if is_wanted || self.journal.len() >= shared.limits.journal_bytes {
             match self.roll(shared) {
                 Ok(true) => {}
                 Ok(false) => return Turn::Idle,
@@ -191,6 +195,16 @@ impl Writer {
                     lock(&group.positions).extend(positions);
                     completion.complete(Ok(()));
                 }
+                Item::SetRetention {
+                    topic,
+                    retention,
+                    completion,
+                } => {
+                    let partitions = topic.partitions.iter();
+                    partitions.for_each(|partition| partition.set_retention(retention));
+                    completion.complete(Ok(()));
+                    shared.clean_soon();
+                }
                 Item::Seal { topic, completion } => {
                     topic
                         .partitions
@@ -222,6 +236,7 @@ fn fail(shared: &Shared, failure: Failure, items: Vec<Item>) -> Turn {
         Failure::NoSpace(error) => {
             // Whoever asked is told; that is where it is heard of.
             tracing::debug!(%error, "appends are refused");
+            shared.clean_soon();
             (error, shared.queue.take_all())
         }
         Failure::Fatal(cause) => (shared.die(&cause), Vec::new()),

@@ -10,6 +10,7 @@
 //! | [`damage`] | other damage stops its partition, or the log, and changes nothing |
 //! | [`hostile`] | sizes that somebody else wrote cost neither a panic nor memory |
 //! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
+//! | [`retention`] | only what has expired goes, whatever the clock and the machine do |
 //! | [`faults`] | full disks, short writes |
 
 #![expect(
@@ -24,6 +25,7 @@ mod faults;
 mod groups;
 mod hostile;
 mod one_process;
+mod retention;
 mod round_trip;
 mod support;
 mod torn;

@@ -11,11 +11,15 @@ use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
+
+use levada_core::Timestamp;
 
 use super::{Appended, PartitionId, appending::Appending};
 use crate::{
-    Batch, Error, Fetched, FetchedBatch, Result,
+    Batch, Error, Fetched, FetchedBatch, Result, Retention,
+    cleaner::stays,
     meta::{Segment, TopicImage},
     segment::Stored,
     shared::{Item, Shared, lock},
@@ -38,6 +42,7 @@ pub(crate) struct Reading {
     pub(crate) end: u64,
     pub(crate) phase: Phase,
     pub(crate) failed: Option<Arc<str>>,
+    retention: Retention,
     /// Batches that are in the journal but in no segment yet; bounded by two journals.
     tail: VecDeque<Stored>,
     segments: Vec<Segment>,
@@ -82,6 +87,7 @@ impl PartitionState {
                     Phase::Growing
                 },
                 failed,
+                retention: of.settings.retention,
                 tail: VecDeque::new(),
                 segments: image.segments.clone(),
                 wakers: Vec::new(),
@@ -177,9 +183,13 @@ impl PartitionState {
         Some(Ok(Fetched { batches, next }))
     }
 
-    /// The segment that holds the first batch at or after `from`.
+    /// The segment that holds the first batch at or after `from`; `None` also before the start, so
+    /// that nobody reads on at a later place than was asked for.
     pub(crate) fn segment_at(&self, from: u64) -> Option<Segment> {
         let reading = self.reading();
+        if from < reading.start {
+            return None;
+        }
         let index = reading
             .segments
             .partition_point(|segment| segment.end <= from);
@@ -219,6 +229,70 @@ impl PartitionState {
         {
             reading.tail.pop_front();
         }
+    }
+
+    /// Takes the segments before `start` from the readers; where the partition started until now.
+    pub(crate) fn start_at(&self, start: u64) -> u64 {
+        let mut reading = self.reading();
+        reading.segments.retain(|segment| segment.end > start);
+        std::mem::replace(&mut reading.start, start)
+    }
+
+    pub(crate) fn retention(&self) -> Retention {
+        self.reading().retention
+    }
+
+    pub(crate) fn set_retention(&self, retention: Retention) {
+        self.reading().retention = retention;
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.reading().failed.is_some()
+    }
+
+    /// Whether the oldest batch that lies in no segment yet is older than the topic's age.
+    pub(crate) fn has_expired_in_memory(&self, now: Timestamp) -> bool {
+        let reading = self.reading();
+        let oldest = reading.tail.front();
+        let age = reading
+            .retention
+            .max_age()
+            .filter(|_| reading.failed.is_none());
+        let expires = oldest
+            .zip(age)
+            .map(|((oldest, _), age)| oldest.append_time + age);
+        expires.is_some_and(|expires| now > expires)
+    }
+
+    /// How long the record at `offset` will be kept at least, as things are.
+    pub(crate) fn retained_for(&self, offset: u64, now: Timestamp) -> Option<Duration> {
+        let reading = self.reading();
+        if offset < reading.start {
+            return Some(Duration::ZERO);
+        }
+        let mut segments = reading.segments.clone();
+        let index = segments.partition_point(|segment| segment.end <= offset);
+        if index == segments.len() {
+            // What is in memory will be a segment, and goes as if its last record were this one.
+            let last = segments.last().copied();
+            let at = reading
+                .tail
+                .iter()
+                .find(|(header, _)| header.end() > offset);
+            segments.push(Segment {
+                base: offset,
+                end: offset + 1,
+                bytes: reading
+                    .tail
+                    .iter()
+                    .map(|(_, bytes)| bytes.len() as u64)
+                    .sum(),
+                generation: 0,
+                first_append: last.map_or(now, |last| last.last_append),
+                last_append: at.map_or(now, |(header, _)| header.append_time),
+            });
+        }
+        stays(&segments, index, &reading.retention, now)
     }
 
     /// Ends the partition for good.

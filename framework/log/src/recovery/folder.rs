@@ -149,6 +149,22 @@ impl Folder<'_> {
         spare
     }
 
+    /// Removes the files that no partition names any more. What stays behind stays named: it costs
+    /// room, and the next opening tries again.
+    pub(super) fn remove_dropped(&self, image: &mut Image) {
+        image.dropped.retain(|&(id, name)| {
+            let path = self.paths.segment(id, name);
+            let removed = match self.vfs.remove_file(&path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+                removed => removed.and_then(|()| self.vfs.sync_dir(&self.paths.partition(id))),
+            };
+            if let Err(error) = &removed {
+                tracing::warn!(path = %path.display(), %error, "an old segment cannot be removed");
+            }
+            removed.is_err()
+        });
+    }
+
     fn list(&self, folder: &Path) -> Result<Vec<Entry>> {
         self.vfs
             .list(folder)
