@@ -138,6 +138,12 @@ pub enum Error {
         /// The topic.
         topic: Arc<str>,
     },
+    /// A record without a key was to be appended to a topic that is compacted by key.
+    #[error("topic `{topic}` is compacted by key: a record without a key cannot be appended to it")]
+    NoKey {
+        /// The topic.
+        topic: Arc<str>,
+    },
     /// The disk is full. Nothing of the refused batch will ever be visible.
     #[error("no space left for {}: free some, then append again", .path.display())]
     NoSpace {

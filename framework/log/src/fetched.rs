@@ -126,6 +126,10 @@ impl FetchedBatch {
         Self::new(header, bytes, base_offset)
     }
 
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
     /// The records, without those before the offset that was asked for.
     pub fn records(&self) -> Records<'_> {
         Records::new(self.header, &self.bytes, self.from)

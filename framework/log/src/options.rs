@@ -57,6 +57,7 @@ impl Default for Options {
                 journal_bytes: 32 << 20,
                 queue_bytes: 32 << 20,
                 cleaning_interval: Duration::from_secs(1),
+                compaction_bytes: 32 << 20,
             },
         }
     }
@@ -124,6 +125,13 @@ impl Options {
     /// flush. Default: 1 second.
     pub fn cleaning_interval(mut self, interval: Duration) -> Self {
         self.limits.cleaning_interval = interval;
+        self
+    }
+
+    /// The memory for the keys of a compacted topic, while one of its partitions is compacted. With
+    /// less than all keys take, it needs more passes. Default: 32 MiB.
+    pub fn compaction_bytes(mut self, bytes: usize) -> Self {
+        self.limits.compaction_bytes = bytes;
         self
     }
 

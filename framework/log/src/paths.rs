@@ -74,3 +74,11 @@ pub(crate) fn number(name: &std::ffi::OsStr) -> Option<u64> {
     let ours = name.len() == 20 && name.bytes().all(|b| b.is_ascii_digit());
     if ours { name.parse().ok() } else { None }
 }
+
+/// Whether a file of ours is named as a segment that was compacted.
+pub(crate) fn is_compacted(name: &std::ffi::OsStr) -> bool {
+    let parts = name.to_str().and_then(|name| name.split_once('.'));
+    parts.is_some_and(|(base, generation)| {
+        number(base.as_ref()).is_some() && generation.parse::<u32>().is_ok()
+    })
+}

@@ -135,6 +135,7 @@ pub(crate) struct Limits {
     pub(crate) journal_bytes: u64,
     pub(crate) queue_bytes: usize,
     pub(crate) cleaning_interval: Duration,
+    pub(crate) compaction_bytes: usize,
 }
 
 impl Shared {

@@ -11,6 +11,7 @@
 //! | [`hostile`] | sizes that somebody else wrote cost neither a panic nor memory |
 //! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
 //! | [`retention`] | only what has expired goes, whatever the clock and the machine do |
+//! | [`compaction`] | a compacted topic is a map, whatever is removed of it |
 //! | [`faults`] | full disks, short writes |
 
 #![expect(
@@ -19,6 +20,7 @@
     reason = "a test whose scene cannot be set has failed"
 )]
 
+mod compaction;
 mod damage;
 mod failed_sync;
 mod faults;

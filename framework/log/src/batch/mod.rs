@@ -5,6 +5,7 @@
 
 pub(crate) mod header;
 pub(crate) mod records;
+pub(crate) mod rewrite;
 pub(crate) mod varint;
 
 use bytes::Bytes;
@@ -107,6 +108,8 @@ pub struct Batch {
     /// The header's room, then the records.
     bytes: Vec<u8>,
     count: u32,
+    /// Whether some record has no key.
+    lacks_key: bool,
     first_event_time: Timestamp,
     max_event_time: Timestamp,
 }
@@ -117,6 +120,7 @@ impl Batch {
         Self {
             bytes: vec![0; HEADER_LEN],
             count: 0,
+            lacks_key: false,
             first_event_time: Timestamp::MIN,
             max_event_time: Timestamp::MIN,
         }
@@ -146,6 +150,7 @@ impl Batch {
         );
         self.max_event_time = self.max_event_time.max(record.event_time);
         self.count += 1;
+        self.lacks_key |= record.key.is_none();
         Ok(())
     }
 
@@ -157,6 +162,11 @@ impl Batch {
     /// Whether it has no records.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// Whether some record has no key.
+    pub(crate) fn lacks_key(&self) -> bool {
+        self.lacks_key
     }
 
     /// How many bytes it takes, in memory and on disk.

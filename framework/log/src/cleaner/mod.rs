@@ -1,4 +1,4 @@
-//! What goes, and when: retention by age and size.
+//! What goes, and when: retention by age and size, compaction by key.
 //!
 //! This decides; the [`keeper`](crate::keeper) does it, since it alone owns the image. What holds:
 //!
@@ -17,11 +17,16 @@
 //! What was appended but never filled a journal lies in memory and in the journal only. When it
 //! expires there, the writer is asked to start another journal, so that it is flushed and dropped.
 //!
+//! What compaction adds is said there: [`compaction`]. One pass runs at a time, a slice a turn.
+//!
 //! A full disk can hold a flush up half way. Retention works all the same: it takes from the image
 //! on disk and from the one that the flush prepares, but only segments that the flush has not
 //! touched.
 
+mod compaction;
 mod expiry;
+mod keys;
+mod plan;
 mod steady;
 
 use std::sync::{
@@ -32,7 +37,9 @@ use std::sync::{
 use levada_core::{Clock, Timestamp};
 
 use crate::{meta::Image, shared::lock};
+pub(crate) use compaction::{Compaction, Outcome, Stop};
 pub(crate) use expiry::{expired, stays};
+pub(crate) use plan::{Plan, plan};
 use steady::SteadyClock;
 
 /// What handles, writer and keeper share about cleaning.

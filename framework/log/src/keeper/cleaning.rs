@@ -7,7 +7,7 @@ use levada_core::Timestamp;
 
 use super::{Keeper, write};
 use crate::{
-    cleaner::expired,
+    cleaner::{Compaction, expired},
     error::{Failure, unsynced},
     meta::{Image, SegmentName},
     partition::{PartitionId, state::PartitionState},
@@ -25,6 +25,7 @@ pub(super) struct Turns {
     timer: Option<BoxFuture<'static, ()>>,
     /// Files in the image's `dropped` that are still to be removed.
     removing: Vec<SegmentId>,
+    pub(super) compaction: Option<Compaction>,
 }
 
 impl Turns {
@@ -33,6 +34,7 @@ impl Turns {
             due: shared.clock.elapsed(),
             timer: None,
             removing: Vec::new(),
+            compaction: None,
         }
     }
 
@@ -67,15 +69,20 @@ impl Keeper {
             return Ok(true);
         }
         if !self.turns.is_due(shared, context) {
-            return Ok(false);
+            return self.compact(shared);
+        }
+        if self.flush.is_some() {
+            // The disk is full: what a pass has written so far is room.
+            self.abandon(shared);
         }
         match self.retain(shared) {
             Err(Failure::NoSpace(error)) => {
                 tracing::warn!(%error, "what has expired cannot be removed: it is tried again");
-                Ok(true)
             }
-            done => done.map(|()| true),
+            done => done?,
         }
+        self.begin_compaction(shared);
+        Ok(true)
     }
 
     /// Lets go of all segments that have expired: one image for all of them.
@@ -118,14 +125,21 @@ impl Keeper {
                 segments = count, start, "expired segments were dropped"
             );
         }
-        self.turns.removing.clone_from(&self.image.dropped);
+        self.remove_dropped();
         Ok(())
+    }
+
+    /// Lets the files that the image has dropped be removed next.
+    pub(super) fn remove_dropped(&mut self) {
+        self.turns.removing.clone_from(&self.image.dropped);
     }
 
     /// How many segments of a partition have expired and can go now.
     fn expired(&self, partition: &Arc<PartitionState>, now: Timestamp) -> usize {
         let retention = partition.retention();
-        if !retention.has_limits() || partition.has_failed() {
+        let compaction = self.turns.compaction.as_ref();
+        let is_read = compaction.is_some_and(|it| it.partition.id == partition.id);
+        if !retention.has_limits() || partition.has_failed() || is_read {
             return 0;
         }
         let segments = |image: &Image| {
@@ -174,7 +188,7 @@ impl Keeper {
 }
 
 /// Removes a file; `false` if it is still there.
-fn remove(shared: &Shared, id: PartitionId, name: SegmentName) -> bool {
+pub(super) fn remove(shared: &Shared, id: PartitionId, name: SegmentName) -> bool {
     let path = shared.paths.segment(id, name);
     match shared.vfs.remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

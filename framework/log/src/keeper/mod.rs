@@ -7,6 +7,7 @@
 //! cleaning is said in [`cleaner`](crate::cleaner).
 
 mod cleaning;
+mod compacting;
 mod flush;
 mod slot;
 

@@ -106,6 +106,10 @@ impl PartitionState {
         if let Some(refusal) = &appending.refusal {
             return Err((completion, refusal.clone()));
         }
+        if batch.lacks_key() && self.retention().is_compacted() {
+            let topic = Arc::clone(&self.topic);
+            return Err((completion, Error::NoKey { topic }));
+        }
         if let Err(error) = shared.queue.reserve(batch.size()) {
             return Err((completion, error));
         }
@@ -236,6 +240,11 @@ impl PartitionState {
         let mut reading = self.reading();
         reading.segments.retain(|segment| segment.end > start);
         std::mem::replace(&mut reading.start, start)
+    }
+
+    /// Gives readers these segments in place of those that were compacted.
+    pub(crate) fn compacted(&self, segments: &[Segment]) {
+        self.reading().segments = segments.to_vec();
     }
 
     pub(crate) fn retention(&self) -> Retention {

@@ -5,8 +5,9 @@ use std::{io, path::Path};
 use super::{Recovery, stop};
 use crate::{
     Error, Result,
-    meta::Image,
-    paths::{Paths, number},
+    meta::{Image, PartitionImage, Segment},
+    partition::PartitionId,
+    paths::{Paths, is_compacted, number},
     shared::FolderLock,
     vfs::{Entry, EntryKind, Open, Vfs},
 };
@@ -163,6 +164,43 @@ impl Folder<'_> {
             }
             removed.is_err()
         });
+    }
+
+    /// Removes what compaction has written and no image names, as it did not come to its end.
+    pub(super) fn remove_leftovers(&self, image: &Image) -> Result<()> {
+        for (&topic, of) in &image.topics {
+            for (partition, record) in (0..).zip(&of.partitions) {
+                let was_compacted = of.settings.retention.is_compacted() || record.compacted > 0;
+                if was_compacted && record.failed.is_none() {
+                    self.remove_leftovers_of(PartitionId { topic, partition }, record)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_leftovers_of(&self, id: PartitionId, record: &PartitionImage) -> Result<()> {
+        let folder = self.paths.partition(id);
+        let entries = match self.vfs.list(&folder) {
+            // It has never had a segment.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(|e| Error::io("cannot list folder", &folder, e))?,
+        };
+        for entry in entries {
+            let is_named = |segment: &Segment| {
+                self.paths
+                    .segment(id, segment.name())
+                    .ends_with(&entry.name)
+            };
+            if !is_compacted(&entry.name) || record.segments.iter().any(is_named) {
+                continue;
+            }
+            let path = folder.join(&entry.name);
+            if let Err(error) = self.vfs.remove_file(&path) {
+                tracing::warn!(path = %path.display(), %error, "a leftover cannot be removed");
+            }
+        }
+        Ok(())
     }
 
     fn list(&self, folder: &Path) -> Result<Vec<Entry>> {

@@ -13,7 +13,8 @@
 //!    it, with the next instance. That is the commit point: before it the next start finds what
 //!    this one found, and comes to the same. From it on an older log meets the
 //!    [`fence`](crate::fence).
-//! 8. Remove the old journals, and what `dropped` still names.
+//! 8. Remove the old journals, what `dropped` still names, and what a
+//!    compaction wrote that did not come to its end.
 //!
 //! `folder` looks at names and lengths, `replay` takes in what the journals hold.
 
@@ -108,6 +109,7 @@ pub(crate) fn open(vfs: &dyn Vfs, paths: &Paths, segment_bytes: u64, nonce: u64)
     let (journal, journal_id) = begin(folder, &mut image, &journals)?;
     let spare = folder.retire(&image, &journals, &recovery);
     folder.remove_dropped(&mut image);
+    folder.remove_leftovers(&image)?;
     tracing::info!(
         folder = %paths.folder().display(), instance = image.instance, ?recovery, "log opened"
     );

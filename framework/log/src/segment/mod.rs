@@ -45,7 +45,7 @@ pub(crate) fn flush(
             Some(last) if roll.fits(&last, first) => Writing::reopen(vfs, paths, id, last)?,
             last => {
                 segments.extend(last);
-                Writing::create(vfs, paths, id, first)?
+                Writing::create(vfs, paths, id, first, 0)?
             }
         };
         let taken = open.append(left, roll)?;
@@ -82,7 +82,16 @@ impl Roll {
         }
     }
 
-    fn fits(&self, segment: &Segment, batch: &Header) -> bool {
+    /// For segments that are compacted: their tombstones go one by one.
+    pub(crate) fn compacted(segment_bytes: u64, retention: &Retention) -> Self {
+        let age = retention.max_age();
+        Self {
+            span: age.map(|age| (age / PART).max(LEAST_SPAN)),
+            ..Self::of(segment_bytes, retention)
+        }
+    }
+
+    pub(crate) fn fits(&self, segment: &Segment, batch: &Header) -> bool {
         let lasted = batch.append_time.since(segment.first_append);
         let is_small = segment.bytes + batch.len as u64 <= self.bytes;
         segment.bytes == 0 || (is_small && self.span.is_none_or(|span| lasted <= span))
@@ -90,13 +99,17 @@ impl Roll {
 }
 
 /// A segment that is being written.
-struct Writing {
+pub(crate) struct Writing {
     file: Box<dyn VfsFile>,
     path: std::path::PathBuf,
     segment: Segment,
 }
 
 impl Writing {
+    pub(crate) fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
     fn reopen(
         vfs: &dyn Vfs,
         paths: &Paths,
@@ -131,17 +144,19 @@ impl Writing {
         })
     }
 
-    fn create(
+    /// Starts a segment, whose name is durable then.
+    pub(crate) fn create(
         vfs: &dyn Vfs,
         paths: &Paths,
         id: PartitionId,
         first: &Header,
+        generation: u32,
     ) -> Result<Self, Failure> {
         let segment = Segment {
             base: first.base_offset,
             end: first.base_offset,
             bytes: 0,
-            generation: 0,
+            generation,
             first_append: first.append_time,
             last_append: first.append_time,
         };
@@ -150,7 +165,7 @@ impl Writing {
             .map_err(|e| unwritten("cannot create", &folder, e))?;
         let file = match vfs.open(&path, Open::CreateNew) {
             Ok(file) => file,
-            // Left by a flush that did not come to its end: no image names it.
+            // Left by what did not come to its end: no image names it.
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 let file = vfs.open(&path, Open::Write);
                 let file = file.map_err(|e| unwritten("cannot open", &path, e))?;
@@ -177,7 +192,7 @@ impl Writing {
     }
 
     /// Writes and syncs as many of `batches` as fit, at least one; returns how many.
-    fn append(&mut self, batches: &[Stored], roll: Roll) -> Result<usize, Failure> {
+    pub(crate) fn append(&mut self, batches: &[Stored], roll: Roll) -> Result<usize, Failure> {
         let mut taken = 0;
         let mut gathered = Vec::new();
         let mut position = self.segment.bytes;
