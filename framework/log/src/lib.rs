@@ -79,6 +79,7 @@ pub use batch::{
     Batch, Record,
     records::{Headers, RecordView, Records},
 };
+pub use cleaner::Space;
 pub use error::{Error, Result};
 pub use fetched::{Fetched, FetchedBatch};
 pub use group::Group;

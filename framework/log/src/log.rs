@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use crate::{
-    Error, Group, Options, Recovery, Result, Ticket, Topic, TopicOptions, name,
+    Error, Group, Options, Recovery, Result, Space, Ticket, Topic, TopicOptions, name,
     shared::{Handle, Item, Shared, lock},
 };
 
@@ -200,6 +200,13 @@ impl Log {
     /// See [`close`](Self::close).
     pub fn instance(&self) -> u64 {
         self.shared().instance
+    }
+
+    /// How much room the disk has for the log.
+    ///
+    /// See [`Space`].
+    pub fn space(&self) -> Space {
+        self.shared().cleaning.room.space()
     }
 
     /// What opening the folder found.

@@ -58,6 +58,8 @@ impl Default for Options {
                 queue_bytes: 32 << 20,
                 cleaning_interval: Duration::from_secs(1),
                 compaction_bytes: 32 << 20,
+                reserve_bytes: 4 << 20,
+                low_space_bytes: 512 << 20,
             },
         }
     }
@@ -135,6 +137,21 @@ impl Options {
         self
     }
 
+    /// The room that is set aside, in a file of its own, so that a full disk does not keep the log
+    /// from removing what has expired. It must hold the metadata: about 100 bytes for each segment.
+    /// 0: none. Default: 4 MiB.
+    pub fn reserve_bytes(mut self, bytes: u64) -> Self {
+        self.limits.reserve_bytes = bytes;
+        self
+    }
+
+    /// With less free space than this [`Log::space`] is [low](crate::Space::Low), which is also
+    /// logged. Default: 512 MiB; on a disk of a few GiB choose a tenth of it.
+    pub fn low_space_bytes(mut self, bytes: u64) -> Self {
+        self.limits.low_space_bytes = bytes;
+        self
+    }
+
     /// Opens the log in a folder, making it if it is not there, and brings back what the folder
     /// holds. This reads and writes files before it returns.
     ///
@@ -153,17 +170,24 @@ impl Options {
         limits.check()?;
         let paths = Paths::new(folder.as_ref());
         let nonce = seed.rng("nonce of a data folder").next_u64();
-        let opened = recovery::open(&*vfs, &paths, limits.segment_bytes, nonce)?;
+        let opened = recovery::open(&*vfs, &*clock, &paths, limits.segment_bytes, nonce)?;
         let recovery::Opened {
+            recovered,
+            lock,
+            is_reserve_spent,
+        } = opened;
+        let recovery::Recovered {
             image,
             journal,
             journal_id,
             spare,
-            lock,
             recovery,
-        } = opened;
+        } = recovered;
         let (catalog, instance, commit) = (Catalog::new(&image), image.instance, image.commit);
         let cleaning = Cleaning::new(&*clock, &image);
+        if is_reserve_spent {
+            cleaning.room.spend();
+        }
         let parts = Parts {
             vfs,
             clock,

@@ -3,6 +3,7 @@
 //! ```text
 //! data/
 //!   lock                                         held while the log is open
+//!   reserve                                      room that is set aside for what makes room
 //!   image                                        metadata as of the start of a journal
 //!   image.new                                    the next image, until it is renamed
 //!   journal/00000000000000000007                 every group commit since the image
@@ -29,6 +30,10 @@ impl Paths {
 
     pub(crate) fn lock(&self) -> PathBuf {
         self.0.join("lock")
+    }
+
+    pub(crate) fn reserve(&self) -> PathBuf {
+        self.0.join("reserve")
     }
 
     pub(crate) fn image(&self) -> PathBuf {

@@ -136,6 +136,8 @@ pub(crate) struct Limits {
     pub(crate) queue_bytes: usize,
     pub(crate) cleaning_interval: Duration,
     pub(crate) compaction_bytes: usize,
+    pub(crate) reserve_bytes: u64,
+    pub(crate) low_space_bytes: u64,
 }
 
 impl Shared {

@@ -82,11 +82,16 @@ impl Writer {
         if !is_wanted && shared.queue.is_empty() {
             return Turn::Idle;
         }
+        if shared.cleaning.room.is_spent() {
+            let path = self.journal.path().clone();
+            let full = Failure::NoSpace(Error::NoSpace { path });
+            return self.fail(shared, full, Vec::new());
+        }
         if is_wanted || self.journal.len() >= shared.limits.journal_bytes {
             match self.roll(shared) {
                 Ok(true) => {}
                 Ok(false) => return Turn::Idle,
-                Err(failure) => return fail(shared, failure, Vec::new()),
+                Err(failure) => return self.fail(shared, failure, Vec::new()),
             }
         }
         self.commit(shared, shared.queue.take_commit())
@@ -141,8 +146,11 @@ impl Writer {
             return self.write(shared, &entries).map_or(Turn::Idle, |()| turn);
         }
         match self.write(shared, &commit.entries) {
-            Ok(()) => self.finish(shared, commit),
-            Err(failure) => fail(shared, failure, commit.items),
+            Ok(()) => {
+                shared.cleaning.room.wrote();
+                self.finish(shared, commit)
+            }
+            Err(failure) => self.fail(shared, failure, commit.items),
         }
     }
 
@@ -227,23 +235,55 @@ impl Writer {
         }
         turn
     }
-}
 
-/// Answers a group commit that failed.
-fn fail(shared: &Shared, failure: Failure, items: Vec<Item>) -> Turn {
-    let (error, waiting) = match failure {
-        // What waits goes with it: a seal must not overtake the batches that were before it.
-        Failure::NoSpace(error) => {
-            // Whoever asked is told; that is where it is heard of.
-            tracing::debug!(%error, "appends are refused");
-            shared.clean_soon();
-            (error, shared.queue.take_all())
+    /// Answers a group commit that failed.
+    fn fail(&mut self, shared: &Shared, failure: Failure, mut items: Vec<Item>) -> Turn {
+        let error = match failure {
+            // What waits goes with it: a seal must not overtake the batches that were before it.
+            Failure::NoSpace(error) => {
+                // Whoever asked is told; that is where it is heard of.
+                tracing::debug!(%error, "appends are refused");
+                shared.cleaning.room.ran_out(shared.paths.folder());
+                items.extend(shared.queue.take_all());
+                items = self.make_room(shared, items);
+                shared.clean_soon();
+                error
+            }
+            Failure::Fatal(cause) => shared.die(&cause),
+            Failure::Damaged(_) => unreachable!("the journal belongs to no partition"),
+        };
+        for item in items {
+            refuse(item, error.clone());
         }
-        Failure::Fatal(cause) => (shared.die(&cause), Vec::new()),
-        Failure::Damaged(_) => unreachable!("the journal belongs to no partition"),
-    };
-    for item in items.into_iter().chain(waiting) {
-        refuse(item, error.clone());
+        Turn::Again
     }
-    Turn::Again
+
+    /// Writes what makes room, with the reserve if need be; what is left of the items.
+    ///
+    /// Nothing else is, so a changed retention overtakes what was before it. It may: it touches
+    /// nothing that has not been acknowledged.
+    fn make_room(&mut self, shared: &Shared, items: Vec<Item>) -> Vec<Item> {
+        let makes_room = |item: &Item| matches!(item, Item::SetRetention { .. });
+        let (urgent, mut rest): (Vec<_>, Vec<_>) = items.into_iter().partition(makes_room);
+        if urgent.is_empty() {
+            return rest;
+        }
+        shared.cleaning.room.release(shared);
+        let mut commit = Commit::default();
+        for item in urgent {
+            commit.stage(shared, self.journal.path(), item);
+        }
+        match self.write(shared, &commit.entries) {
+            Ok(()) => {
+                self.finish(shared, commit);
+            }
+            Err(failure) => {
+                if let Failure::Fatal(cause) = failure {
+                    shared.die(&cause);
+                }
+                rest.extend(commit.items);
+            }
+        }
+        rest
+    }
 }

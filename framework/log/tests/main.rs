@@ -12,6 +12,7 @@
 //! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
 //! | [`retention`] | only what has expired goes, whatever the clock and the machine do |
 //! | [`compaction`] | a compacted topic is a map, whatever is removed of it |
+//! | [`space`] | a full disk is told before, refuses, and is made room on |
 //! | [`faults`] | full disks, short writes |
 
 #![expect(
@@ -29,6 +30,7 @@ mod hostile;
 mod one_process;
 mod retention;
 mod round_trip;
+mod space;
 mod support;
 mod torn;
 mod zero_copy;

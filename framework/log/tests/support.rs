@@ -218,6 +218,7 @@ pub(crate) fn small() -> Options {
     Log::options()
         .journal_bytes(16 << 10)
         .segment_bytes(8 << 10)
+        .reserve_bytes(8 << 10)
         .vfs(Arc::new(OsFs))
 }
 
@@ -281,6 +282,10 @@ impl Vfs for Calls {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.call(|| OsFs.sync_dir(path))
+    }
+
+    fn free_space(&self, folder: &Path) -> io::Result<u64> {
+        self.call(|| OsFs.free_space(folder))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn fmt::Debug + Send + Sync>> {
@@ -349,6 +354,10 @@ macro_rules! pass_to_os {
 
         fn remove_dir(&self, path: &std::path::Path) -> std::io::Result<()> {
             levada_log::vfs::OsFs.remove_dir(path)
+        }
+
+        fn free_space(&self, folder: &std::path::Path) -> std::io::Result<u64> {
+            levada_log::vfs::OsFs.free_space(folder)
         }
     };
 }

@@ -1,4 +1,4 @@
-//! What goes, and when: retention by age and size, compaction by key.
+//! What goes, and when: retention by age and size, compaction by key, and a disk that is full.
 //!
 //! This decides; the [`keeper`](crate::keeper) does it, since it alone owns the image. What holds:
 //!
@@ -21,12 +21,13 @@
 //!
 //! A full disk can hold a flush up half way. Retention works all the same: it takes from the image
 //! on disk and from the one that the flush prepares, but only segments that the flush has not
-//! touched.
+//! touched. The alarm before that, and the reserve, are said there: [`space`].
 
 mod compaction;
 mod expiry;
 mod keys;
 mod plan;
+mod space;
 mod steady;
 
 use std::sync::{
@@ -40,6 +41,8 @@ use crate::{meta::Image, shared::lock};
 pub(crate) use compaction::{Compaction, Outcome, Stop};
 pub(crate) use expiry::{expired, stays};
 pub(crate) use plan::{Plan, plan};
+pub use space::Space;
+pub(crate) use space::{Reserving, Room};
 use steady::SteadyClock;
 
 /// What handles, writer and keeper share about cleaning.
@@ -47,6 +50,7 @@ use steady::SteadyClock;
 pub(crate) struct Cleaning {
     clock: Mutex<SteadyClock>,
     asked: AtomicBool,
+    pub(crate) room: Room,
 }
 
 impl Cleaning {
@@ -57,6 +61,7 @@ impl Cleaning {
         Self {
             clock: Mutex::new(SteadyClock::new(clock.now(), clock.elapsed(), newest)),
             asked: AtomicBool::new(false),
+            room: Room::default(),
         }
     }
 

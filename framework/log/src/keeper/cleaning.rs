@@ -7,7 +7,8 @@ use levada_core::Timestamp;
 
 use super::{Keeper, write};
 use crate::{
-    cleaner::{Compaction, expired},
+    Space,
+    cleaner::{Compaction, Reserving, expired},
     error::{Failure, unsynced},
     meta::{Image, SegmentName},
     partition::{PartitionId, state::PartitionState},
@@ -26,6 +27,7 @@ pub(super) struct Turns {
     /// Files in the image's `dropped` that are still to be removed.
     removing: Vec<SegmentId>,
     pub(super) compaction: Option<Compaction>,
+    reserving: Reserving,
 }
 
 impl Turns {
@@ -35,6 +37,7 @@ impl Turns {
             timer: None,
             removing: Vec::new(),
             compaction: None,
+            reserving: Reserving::default(),
         }
     }
 
@@ -69,10 +72,15 @@ impl Keeper {
             return Ok(true);
         }
         if !self.turns.is_due(shared, context) {
-            return self.compact(shared);
+            return Ok(self.turns.reserving.step(shared)? || self.compact(shared)?);
         }
-        if self.flush.is_some() {
-            // The disk is full: what a pass has written so far is room.
+        let room = &shared.cleaning.room;
+        room.look(shared);
+        if room.space() == Space::Full || self.flush.is_some() {
+            // What is being written by a pass is room.
+            if !room.is_spent() {
+                self.turns.reserving.give_up(shared);
+            }
             self.abandon(shared);
         }
         match self.retain(shared) {
@@ -81,7 +89,11 @@ impl Keeper {
             }
             done => done?,
         }
-        self.begin_compaction(shared);
+        self.turns.reserving.begin(shared);
+        self.turns.reserving.step(shared)?;
+        if room.space() != Space::Full {
+            self.begin_compaction(shared);
+        }
         Ok(true)
     }
 

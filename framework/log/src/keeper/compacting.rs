@@ -102,7 +102,9 @@ impl Keeper {
                 }
                 reason
             }
-            Stop::Unread(Unread::Io(error)) | Stop::Unwritten(Failure::NoSpace(error)) => {
+            Stop::Unread(Unread::Io(error)) => error.to_string(),
+            Stop::Unwritten(Failure::NoSpace(error)) => {
+                shared.cleaning.room.ran_out(shared.paths.folder());
                 error.to_string()
             }
             Stop::Unwritten(failure) => return Err(failure),

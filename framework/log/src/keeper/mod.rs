@@ -74,13 +74,16 @@ impl Keeper {
             let full = shared.flush.take();
             self.flush = full.map(|full| Flush::new(full, &self.image));
         }
-        if self.flush.is_none() || !shared.flush.is_flushing() {
+        // What a flush would take of a reserve that was let go is for images.
+        let can_flush = shared.flush.is_flushing() && !shared.cleaning.room.is_spent();
+        if self.flush.is_none() || !can_flush {
             return self.clean(shared, context);
         }
         match self.flush_step(shared) {
             Err(Failure::NoSpace(error)) => {
                 // The next who appends is told; and what has expired makes room.
                 tracing::debug!(%error, "a full journal cannot be flushed");
+                shared.cleaning.room.ran_out(shared.paths.folder());
                 shared.flush.set(SlotState::NoSpace(error));
                 shared.queue.filled.wake();
                 shared.cleaning.ask();
@@ -105,6 +108,7 @@ impl Keeper {
             return Ok(());
         };
         write(shared, &flush.image)?;
+        shared.cleaning.room.wrote();
         let number = flush.full.number;
         tracing::debug!(journal = number, "journal flushed");
         if let Some(flush) = self.flush.take() {
@@ -124,8 +128,15 @@ impl Keeper {
     }
 }
 
-/// Replaces the image, in a folder that is still ours.
+/// Replaces the image, in a folder that is still ours. If there is no room the reserve is.
 fn write(shared: &Shared, image: &Image) -> Result<(), Failure> {
     shared.check_fence()?;
-    image::write(&*shared.vfs, &shared.paths, image)
+    let write = || image::write(&*shared.vfs, &shared.paths, image);
+    match write() {
+        Err(Failure::NoSpace(_)) if shared.cleaning.room.release(shared) => {
+            shared.cleaning.ask();
+            write()
+        }
+        written => written,
+    }
 }

@@ -114,7 +114,7 @@ impl FlushSlot {
     }
 
     /// Lets a flush go on that a full disk had stopped.
-    pub(super) fn retry(&self) {
+    pub(crate) fn retry(&self) {
         let mut slot = lock(&self.0);
         if matches!(slot.state, SlotState::NoSpace(_)) {
             slot.state = SlotState::Flushing;

@@ -2,9 +2,13 @@
 
 use std::{io, path::Path};
 
-use super::{Recovery, stop};
+use levada_core::Clock;
+
+use super::{Recovery, error, stop};
 use crate::{
     Error, Result,
+    cleaner::{Cleaning, expired},
+    image,
     meta::{Image, PartitionImage, Segment},
     partition::PartitionId,
     paths::{Paths, is_compacted, number},
@@ -31,7 +35,7 @@ impl Folder<'_> {
             .map_err(|e| Error::io("cannot list folder", folder, e))?;
         for entry in entries {
             let expected = match entry.name.to_str() {
-                Some("lock" | "image" | "image.new") => EntryKind::File,
+                Some("lock" | "reserve" | "image" | "image.new") => EntryKind::File,
                 Some("journal" | "topics") => EntryKind::Dir,
                 _ => {
                     tracing::warn!(name = ?entry.name, "not a name of the log's: left alone");
@@ -148,6 +152,33 @@ impl Folder<'_> {
             }
         }
         spare
+    }
+
+    /// Lets go of what has expired, before anything else is done: the disk is full. The image is
+    /// the commit point, as ever.
+    pub(super) fn make_room(&self, clock: &dyn Clock) -> Result<()> {
+        let Some(old) = image::read(self.vfs, self.paths)? else {
+            return Ok(());
+        };
+        let now = Cleaning::new(clock, &old).now(clock);
+        let mut next = old.clone();
+        for (&topic, of) in &old.topics {
+            for (partition, record) in (0..).zip(&of.partitions) {
+                let count = expired(&record.segments, &of.settings.retention, now);
+                if record.failed.is_none() {
+                    next.drop_oldest(PartitionId { topic, partition }, count);
+                }
+            }
+        }
+        // Whoever lives past a missing lock may have written another meanwhile.
+        if image::read(self.vfs, self.paths)?.as_ref() != Some(&old) {
+            return Err(Error::InUse(self.paths.folder().to_path_buf()));
+        }
+        if next != old {
+            image::write(self.vfs, self.paths, &next).map_err(error)?;
+        }
+        self.remove_dropped(&mut next);
+        Ok(())
     }
 
     /// Removes the files that no partition names any more. What stays behind stays named: it costs
