@@ -26,31 +26,23 @@
 //!    may still have the segment before.
 //! 5. Damage that a pass finds stops the partition, and nothing is changed.
 
-use std::{collections::BTreeSet, io, sync::Arc};
+use std::sync::Arc;
 
 use levada_core::Timestamp;
 
-use super::{keys::Keys, plan::Plan};
+use super::{
+    files::{Output, Scan},
+    keys::Keys,
+    plan::Plan,
+    rules::Rules,
+};
 use crate::{
-    Error, FetchedBatch,
-    batch::{
-        header::{Header, How},
-        records::RecordView,
-        rewrite::rewrite,
-    },
     error::Failure,
     meta::{Aborted, Segment, SegmentName, Swept},
     partition::{PartitionId, state::PartitionState},
-    segment::{
-        Roll, Stored, Writing,
-        read::{Index, Unread, Want},
-    },
+    segment::{Roll, read::Unread},
     shared::Shared,
-    vfs::{Open, VfsFile},
 };
-
-/// Read at once, and then at most written: what a flush may have to wait for.
-const SLICE_BYTES: usize = 1 << 20;
 
 /// A pass over one partition.
 pub(crate) struct Compaction {
@@ -62,21 +54,6 @@ pub(crate) struct Compaction {
     output: Option<Output>,
     now: Timestamp,
     swept: Option<Swept>,
-}
-
-/// What stays.
-struct Rules {
-    keys: Keys,
-    /// All keys before it are noted.
-    noted_to: u64,
-    sweep_to: u64,
-    /// Producers and epochs.
-    aborted: BTreeSet<(u64, u64)>,
-    /// The tombstones that stay: how many of those before `noted_to`, and of those among them that
-    /// an earlier pass has seen.
-    tombstones: u64,
-    waiting: u64,
-    waiting_to: u64,
 }
 
 /// What a pass has come to.
@@ -196,240 +173,5 @@ impl Compaction {
     pub(crate) fn written(&self) -> Vec<SegmentName> {
         let output = self.output.iter();
         output.flat_map(Output::names).collect()
-    }
-}
-
-impl Rules {
-    /// Notes the keys of some batches; `false` when there is no room for more.
-    fn note(&mut self, batches: &[FetchedBatch], from: u64) -> bool {
-        for batch in batches {
-            if self.is_aborted(batch.header()) {
-                continue;
-            }
-            for record in batch.records().filter(|record| record.offset >= from) {
-                let noted = |key| self.keys.note(key, record.offset);
-                if !record.key.is_none_or(noted) {
-                    self.noted_to = record.offset;
-                    return false;
-                }
-            }
-        }
-        true
-    }
-
-    /// What stays of some batches, after one that ends at `end`.
-    fn kept(&mut self, batches: &[FetchedBatch], mut end: u64) -> Vec<Stored> {
-        let mut kept = Vec::new();
-        for batch in batches {
-            if self.is_aborted(batch.header()) {
-                continue;
-            }
-            let bytes = batch.bytes();
-            let rewritten = rewrite(batch.header(), bytes, end, |record| self.keeps(record));
-            if let Some((header, bytes)) = rewritten {
-                end = header.end();
-                kept.push((header, bytes));
-            }
-        }
-        kept
-    }
-
-    fn keeps(&mut self, record: &RecordView<'_>) -> bool {
-        let is_last = |key| !self.keys.has_later(key, record.offset);
-        let stays =
-            record.key.is_none_or(is_last) && !(record.tombstone && record.offset < self.sweep_to);
-        if stays && record.tombstone {
-            self.tombstones += u64::from(record.offset < self.noted_to);
-            self.waiting += u64::from(record.offset < self.waiting_to);
-        }
-        stays
-    }
-
-    fn is_aborted(&self, header: &Header) -> bool {
-        let by = header.produced.filter(|by| by.how == How::Transactional);
-        by.is_some_and(|by| self.aborted.contains(&(by.producer, by.epoch)))
-    }
-}
-
-/// A walk through segments, a slice at a time.
-struct Scan {
-    segments: std::vec::IntoIter<Segment>,
-    open: Option<(Segment, Box<dyn VfsFile>)>,
-    index: Index,
-    next: u64,
-}
-
-impl Scan {
-    fn of(segments: Vec<Segment>) -> Self {
-        Self {
-            segments: segments.into_iter(),
-            open: None,
-            index: Index::default(),
-            next: 0,
-        }
-    }
-
-    /// The next batches, checked; `None` at the end.
-    fn read(
-        &mut self,
-        shared: &Shared,
-        id: PartitionId,
-    ) -> Result<Option<Vec<FetchedBatch>>, Unread> {
-        if !matches!(&self.open, Some((segment, _)) if self.next < segment.end) {
-            let Some(segment) = self.segments.next() else {
-                return Ok(None);
-            };
-            self.open = Some((segment, open(shared, id, &segment)?));
-            self.index = Index::default();
-            self.next = segment.base;
-        }
-        let Some((segment, file)) = &self.open else {
-            return Ok(None);
-        };
-        let found = Want {
-            id,
-            segment: *segment,
-            path: &shared.paths.segment(id, segment.name()),
-            from: self.next,
-            max_bytes: SLICE_BYTES,
-        }
-        .read(&**file, &mut self.index)?;
-        self.next = found.last().map_or(segment.end, FetchedBatch::end_offset);
-        Ok(Some(found))
-    }
-}
-
-fn open(shared: &Shared, id: PartitionId, segment: &Segment) -> Result<Box<dyn VfsFile>, Unread> {
-    let path = shared.paths.segment(id, segment.name());
-    shared.vfs.open(&path, Open::Read).map_err(|e| {
-        if e.kind() == io::ErrorKind::NotFound {
-            return Unread::Damaged(format!("segment {} is missing", path.display()));
-        }
-        Unread::Io(Error::io("cannot open", path, e))
-    })
-}
-
-/// The new segments.
-struct Output {
-    generation: u32,
-    roll: Roll,
-    /// The end of the last batch that was written.
-    end: u64,
-    open: Option<Writing>,
-    done: Vec<Segment>,
-}
-
-impl Output {
-    /// Writes batches, and syncs them: a slice at a time, so that no sync takes long.
-    fn put(&mut self, shared: &Shared, id: PartitionId, batches: &[Stored]) -> Result<(), Failure> {
-        let (vfs, paths) = (&*shared.vfs, &shared.paths);
-        let mut left = batches;
-        while let Some(((first, _), _)) = left.split_first() {
-            let mut open = match self.open.take() {
-                Some(open) if self.roll.fits(open.segment(), first) => open,
-                full => {
-                    self.done.extend(full.map(|full| *full.segment()));
-                    Writing::create(vfs, paths, id, first, self.generation)?
-                }
-            };
-            let taken = open.append(left, self.roll);
-            self.open = Some(open);
-            left = &left[taken?..];
-        }
-        self.end = batches.last().map_or(self.end, |(last, _)| last.end());
-        Ok(())
-    }
-
-    fn into_segments(mut self) -> Vec<Segment> {
-        self.done
-            .extend(self.open.iter().map(|open| *open.segment()));
-        self.done
-    }
-
-    fn names(&self) -> impl Iterator<Item = SegmentName> {
-        let open = self.open.iter().map(|open| open.segment().name());
-        self.done.iter().map(Segment::name).chain(open)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        Batch, Record,
-        batch::{Place, header::Produced},
-    };
-
-    /// A batch of a put and a tombstone, of a transaction if an epoch is said.
-    fn batch(base_offset: u64, epoch: Option<u64>) -> FetchedBatch {
-        let mut batch = Batch::new();
-        let put = Record {
-            key: Some(b"put"),
-            ..Record::of(b"value")
-        };
-        batch.push(&put).unwrap();
-        batch.push(&Record::tombstone(b"gone")).unwrap();
-        let id = PartitionId {
-            topic: 1,
-            partition: 0,
-        };
-        let (header, bytes) = batch.seal(&Place {
-            id,
-            incarnation: 1,
-            previous_end: base_offset,
-            base_offset,
-            append_time: Timestamp::from_millis(0),
-            produced: epoch.map(|epoch| Produced {
-                producer: 1,
-                epoch,
-                how: How::Transactional,
-            }),
-        });
-        FetchedBatch::new(header, bytes, 0)
-    }
-
-    fn offsets(kept: &[Stored]) -> Vec<u64> {
-        let batches = kept.iter();
-        let records = batches.flat_map(|(header, bytes)| {
-            let batch = FetchedBatch::new(*header, bytes.clone(), 0);
-            batch.records().map(|it| it.offset).collect::<Vec<_>>()
-        });
-        records.collect()
-    }
-
-    fn rules(sweep_to: u64) -> Rules {
-        Rules {
-            keys: Keys::new(1 << 20),
-            noted_to: 100,
-            sweep_to,
-            aborted: BTreeSet::from([(1, 7)]),
-            tombstones: 0,
-            waiting: 0,
-            waiting_to: 13,
-        }
-    }
-
-    #[test]
-    fn what_was_aborted_goes_and_takes_nothing_with_it() {
-        let batches = [batch(10, Some(6)), batch(20, Some(7))];
-        let mut rules = rules(0);
-        assert!(rules.note(&batches, 0));
-        assert_eq!(offsets(&rules.kept(&batches, 0)), [10, 11]);
-        assert_eq!((rules.tombstones, rules.waiting), (1, 1));
-    }
-
-    #[test]
-    fn last_record_of_a_key_stays_and_its_tombstone_until_it_is_swept() {
-        let batches = [batch(10, None), batch(20, None), batch(30, Some(7))];
-        let mut unswept = rules(0);
-        assert!(unswept.note(&batches, 0));
-        let kept = unswept.kept(&batches, 5);
-        assert_eq!(offsets(&kept), [20, 21]);
-        assert_eq!(kept[0].0.previous_end, 5);
-        assert_eq!((unswept.tombstones, unswept.waiting), (1, 0));
-
-        let mut swept = rules(22);
-        assert!(swept.note(&batches, 0));
-        assert_eq!(offsets(&swept.kept(&batches, 5)), [20]);
     }
 }

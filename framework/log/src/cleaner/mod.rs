@@ -25,8 +25,10 @@
 
 mod compaction;
 mod expiry;
+mod files;
 mod keys;
 mod plan;
+mod rules;
 mod space;
 mod steady;
 
