@@ -18,6 +18,7 @@ type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
 fn options(clock: &SetClock, steps: &Steps) -> Options {
     small()
+        .vfs(Arc::new(Calls::until(None)))
         .clock(Arc::new(clock.clone()))
         .spawner(Arc::new(steps.clone()))
 }

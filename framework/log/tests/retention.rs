@@ -71,6 +71,7 @@ impl Scene {
 
 fn options(clock: &SetClock, steps: &Steps) -> Options {
     small()
+        .vfs(Arc::new(Calls::until(None)))
         .clock(Arc::new(clock.clone()))
         .spawner(Arc::new(steps.clone()))
 }

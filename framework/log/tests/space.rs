@@ -22,7 +22,7 @@ const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const HOUR: Duration = Duration::from_hours(1);
 const DISK_BYTES: u64 = 8 << 20;
 
-/// A disk of so many bytes, in a folder of a larger one.
+/// A disk of so many bytes, in a folder of a larger one. Nothing crashes here: it syncs nothing.
 #[derive(Clone, Debug)]
 struct SmallDisk {
     root: PathBuf,
@@ -58,8 +58,8 @@ impl Vfs for SmallDisk {
         OsFs.remove_dir(path)
     }
 
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        OsFs.sync_dir(path)
+    fn sync_dir(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
     }
 
     fn free_space(&self, _folder: &Path) -> io::Result<u64> {
@@ -100,7 +100,7 @@ impl VfsFile for SmallDiskFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

@@ -222,7 +222,8 @@ pub(crate) fn small() -> Options {
         .vfs(Arc::new(OsFs))
 }
 
-/// The operating system's files, up to a call at which the machine stops.
+/// The operating system's files, up to a call at which the process stops. What it had written stays,
+/// so a sync has nothing to do, and takes no time.
 #[derive(Clone, Debug)]
 pub(crate) struct Calls {
     made: Arc<AtomicU64>,
@@ -245,7 +246,7 @@ impl Calls {
 
     fn call<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         if self.made.fetch_add(1, Ordering::SeqCst) >= self.until {
-            return Err(io::Error::other("the machine has stopped"));
+            return Err(io::Error::other("the process has stopped"));
         }
         call()
     }
@@ -281,7 +282,7 @@ impl Vfs for Calls {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.call(|| OsFs.sync_dir(path))
+        self.call(|| std::fs::metadata(path).map(drop))
     }
 
     fn free_space(&self, folder: &Path) -> io::Result<u64> {
@@ -303,7 +304,7 @@ impl VfsFile for CallsFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.1.call(|| self.0.sync_data())
+        self.1.call(|| Ok(()))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

@@ -24,6 +24,7 @@ use std::{
         Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use crate::{
@@ -172,7 +173,12 @@ impl Room {
 pub(crate) struct Reserving {
     open: Option<Writing>,
     has_looked: bool,
+    /// When it may be tried again: a limit that no look at the disk shows would be met each time.
+    not_before: Duration,
 }
+
+/// How long after a reserve that could not be taken the next is tried.
+const TRIED_AGAIN_AFTER: Duration = Duration::from_mins(1);
 
 /// A reserve that is being written.
 #[derive(Debug)]
@@ -188,7 +194,8 @@ impl Reserving {
         let (room, bytes) = (&shared.cleaning.room, shared.limits.reserve_bytes);
         let is_held = room.is_held.load(Ordering::Acquire);
         let waits = room.space() == Space::Full && !room.is_spent();
-        if bytes == 0 || is_held || self.open.is_some() || waits {
+        let is_early = shared.clock.elapsed() < self.not_before && !room.is_spent();
+        if bytes == 0 || is_held || self.open.is_some() || waits || is_early {
             return;
         }
         let path = shared.paths.reserve();
@@ -230,6 +237,7 @@ impl Reserving {
             let slice = &open.slice[..open.slice.len().min(left)];
             if open.file.write_all_at(slice, open.written).is_err() {
                 self.give_up(shared);
+                self.not_before = shared.clock.elapsed() + TRIED_AGAIN_AFTER;
                 return Ok(true);
             }
             open.written += slice.len() as u64;
