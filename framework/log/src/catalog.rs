@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     sync::{Arc, Mutex},
 };
 
@@ -44,6 +45,25 @@ pub(crate) struct GroupState {
     pub(crate) positions: Mutex<Positions>,
     /// Locked before the positions, where both are.
     pub(crate) members: Mutex<Members>,
+    /// Offsets by partition that retention removed before the group had done them.
+    pub(crate) missed: Mutex<Positions>,
+}
+
+impl GroupState {
+    /// Says loudly that retention has removed these offsets, if the group had not done them.
+    pub(crate) fn passed(&self, partition: &PartitionState, removed: Range<u64>) {
+        let position = lock(&self.positions).get(&partition.id).copied();
+        let first = position.map_or(removed.end, |at| at.max(removed.start));
+        let offsets = removed.end.saturating_sub(first);
+        if offsets == 0 {
+            return;
+        }
+        *lock(&self.missed).entry(partition.id).or_default() += offsets;
+        tracing::warn!(
+            group = %self.name, topic = %partition.topic, partition = partition.id.partition,
+            offsets, "retention has removed what the group had not done"
+        );
+    }
 }
 
 impl Catalog {
@@ -92,6 +112,7 @@ impl Catalog {
                 name: name.into(),
                 positions: Mutex::default(),
                 members: Mutex::default(),
+                missed: Mutex::default(),
             })
         });
         Arc::clone(group)

@@ -165,6 +165,12 @@ pub enum Error {
         /// The topic.
         topic: Arc<str>,
     },
+    /// A record without a key was to be appended to a topic that is compacted by key.
+    #[error("topic `{topic}` is compacted by key: a record without a key cannot be appended to it")]
+    NoKey {
+        /// The topic.
+        topic: Arc<str>,
+    },
     /// The name of the producer was opened again, or the producer was forgotten.
     #[error(
         "producer `{producer}` was opened again meanwhile, or forgotten: this one appends no more"

@@ -141,6 +141,10 @@ impl FetchedBatch {
         Self::new(header, bytes, base_offset)
     }
 
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
     /// The records, without those before the offset that was asked for.
     pub fn records(&self) -> Records<'_> {
         Records::of(self.header, &self.records, self.from)

@@ -117,6 +117,15 @@ impl Group {
         lock(&self.state.positions).get(&partition.id()).copied()
     }
 
+    /// How many offsets of a partition retention has removed that the group had not done, since the
+    /// log was opened. Each time is also logged as a warning.
+    ///
+    /// See [`Topic::set_retention`](crate::Topic::set_retention).
+    pub fn missed(&self, partition: &Partition) -> u64 {
+        let missed = lock(&self.state.missed);
+        missed.get(&partition.id()).copied().unwrap_or(0)
+    }
+
     pub(crate) fn state(&self) -> &Arc<GroupState> {
         &self.state
     }

@@ -52,6 +52,7 @@
 
 mod batch;
 mod catalog;
+mod cleaner;
 mod describe;
 mod envelope;
 mod error;
@@ -92,6 +93,7 @@ pub use batch::{
     Batch, Record,
     records::{Headers, RecordView, Records},
 };
+pub use cleaner::Space;
 pub use describe::{Description, PartitionDescription};
 pub use error::{Error, Result};
 pub use fetched::{Fetched, FetchedBatch};

@@ -5,7 +5,8 @@ use std::{fmt, path::Path, sync::Arc};
 use levada_core::Spawner;
 
 use crate::{
-    Error, Group, Options, Producer, Recovery, Result, Ticket, Topic, TopicOptions, name, quota,
+    Error, Group, Options, Producer, Recovery, Result, Space, Ticket, Topic, TopicOptions, name,
+    quota,
     shared::{Handle, Item, Shared, lock},
 };
 
@@ -289,6 +290,13 @@ impl Log {
     /// See [`close`](Self::close).
     pub fn instance(&self) -> u64 {
         self.shared().instance
+    }
+
+    /// How much room the disk has for the log.
+    ///
+    /// See [`Space`].
+    pub fn space(&self) -> Space {
+        self.shared().cleaning.room.space()
     }
 
     /// What opening the folder found.

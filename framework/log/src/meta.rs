@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use crate::{
     Acks, Appended, Compression, Error, Result, Retention,
     batch::header::{Header, How},
+    cleaner::Compacted,
     limits::{MAX_UNSYNCED_OFFSETS, SEQUENCE_WINDOW},
     partition::PartitionId,
 };
@@ -153,6 +154,19 @@ pub(crate) struct PartitionImage {
     pub(crate) sequences: BTreeMap<u64, VecDeque<Sequenced>>,
     /// All before it holds one record of a key at most.
     pub(crate) compacted: u64,
+    /// Where its tombstones stand.
+    pub(crate) swept: Option<Swept>,
+}
+
+/// Tombstones whose keys have nothing before them any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Swept {
+    /// Those before it are meant.
+    pub(crate) upto: u64,
+    /// When what was before them went.
+    pub(crate) at: Timestamp,
+    /// How many there are.
+    pub(crate) tombstones: u64,
 }
 
 /// An aborted transaction, as far as it lies in one partition.
@@ -433,6 +447,49 @@ impl Image {
                 positions: Vec::new(),
             });
         }
+    }
+
+    /// Lets the oldest `count` segments of a partition go: their names are in `dropped` then.
+    pub(crate) fn drop_oldest(&mut self, id: PartitionId, count: usize) {
+        let Some(record) = self.partition_mut(id) else {
+            return;
+        };
+        let gone: Vec<Segment> = record.segments.drain(..count).collect();
+        if let Some(last) = gone.last() {
+            record.start = last.end;
+        }
+        let start = record.start;
+        record.aborted.retain(|aborted| aborted.range.end > start);
+        let names = gone.iter().map(|segment| (id, segment.name()));
+        self.dropped.extend(names);
+    }
+
+    /// Puts what a pass over a partition has written in the place of what it has read, which is in
+    /// `dropped` then.
+    pub(crate) fn compacted(&mut self, outcome: &Compacted) {
+        let Some(record) = self.partition_mut(outcome.id) else {
+            return;
+        };
+        let outputs = outcome.outputs.iter().copied();
+        let gone: Vec<Segment> = record.segments.splice(..outcome.inputs, outputs).collect();
+        let before = record.compacted;
+        record.aborted.retain(|aborted| aborted.range.end > before);
+        record.compacted = outcome.clean_to;
+        record.swept = outcome.swept;
+        let names = gone.iter().map(|segment| (outcome.id, segment.name()));
+        self.dropped.extend(names);
+    }
+
+    /// Where the first open transaction of a partition starts: all before it is decided.
+    pub(crate) fn stable_end(&self, id: PartitionId) -> u64 {
+        let open = self.producers.values().filter_map(|it| it.open.as_ref());
+        let starts = open.filter_map(|open| Some(open.ranges.get(&id)?.start));
+        starts.min().unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn partition(&self, id: PartitionId) -> Option<&PartitionImage> {
+        let topic = self.topics.get(&id.topic)?;
+        topic.partitions.get(id.partition as usize)
     }
 
     pub(crate) fn partition_mut(&mut self, id: PartitionId) -> Option<&mut PartitionImage> {

@@ -9,8 +9,10 @@ use levada_core::{Clock, Seed, Spawner, SystemClock, Threads};
 use crate::{
     Error, Log, ReadOnly, Recovery, Result,
     catalog::Catalog,
+    cleaner::Cleaning,
     keeper::Keeper,
     limits::MAX_BATCH_BYTES,
+    meta::Image,
     paths::Paths,
     quota::{self, Quotas, Rates},
     reader::Reader,
@@ -59,6 +61,10 @@ impl Default for Options {
                 queue_bytes: 32 << 20,
                 transaction_timeout: Duration::from_mins(1),
                 open_files: 32,
+                cleaning_interval: Duration::from_secs(1),
+                compaction_bytes: 32 << 20,
+                reserve_bytes: 4 << 20,
+                low_space_bytes: 512 << 20,
             },
             rates: Rates::default(),
         }
@@ -170,6 +176,35 @@ impl Options {
         self
     }
 
+    /// How often is looked for what can go by [`Retention`](crate::Retention), besides after each
+    /// flush. Default: 1 second.
+    pub fn cleaning_interval(mut self, interval: Duration) -> Self {
+        self.limits.cleaning_interval = interval;
+        self
+    }
+
+    /// The memory for the keys of a compacted topic, while one of its partitions is compacted. With
+    /// less than all keys take, it needs more passes. Default: 32 MiB.
+    pub fn compaction_bytes(mut self, bytes: usize) -> Self {
+        self.limits.compaction_bytes = bytes;
+        self
+    }
+
+    /// The room that is set aside, in a file of its own, so that a full disk does not keep the log
+    /// from removing what has expired. It must hold the metadata: about 100 bytes for each segment.
+    /// 0: none. Default: 4 MiB.
+    pub fn reserve_bytes(mut self, bytes: u64) -> Self {
+        self.limits.reserve_bytes = bytes;
+        self
+    }
+
+    /// With less free space than this [`Log::space`] is [low](crate::Space::Low), which is also
+    /// logged. Default: 512 MiB; on a disk of a few GiB choose a tenth of it.
+    pub fn low_space_bytes(mut self, bytes: u64) -> Self {
+        self.limits.low_space_bytes = bytes;
+        self
+    }
+
     /// Opens the log in a folder, making it if it is not there, and brings back what the folder
     /// holds. This reads and writes files before it returns.
     ///
@@ -192,16 +227,24 @@ impl Options {
         }
         let paths = Paths::new(folder.as_ref());
         let nonce = seed.rng("nonce of a data folder").next_u64();
-        let opened = recovery::open(&*vfs, &paths, limits.segment_bytes, nonce)?;
+        let opened = recovery::open(&*vfs, &*clock, &paths, limits.segment_bytes, nonce)?;
         let recovery::Opened {
+            recovered,
+            lock,
+            is_reserve_spent,
+        } = opened;
+        let recovery::Recovered {
             image,
             journal,
             journal_id,
             spare,
-            lock,
             recovery,
-        } = opened;
+        } = recovered;
         let (catalog, instance, commit) = (Catalog::new(&image), image.instance, image.commit);
+        let cleaning = Cleaning::new(&*clock, &image);
+        if is_reserve_spent {
+            cleaning.room.spend();
+        }
         let parts = Parts {
             quotas: Quotas::new(rates, clock.elapsed()),
             vfs,
@@ -214,6 +257,7 @@ impl Options {
             catalog,
             spare,
             lock,
+            cleaning,
         };
         let shared = Arc::new(Shared::new(parts, 3));
 
@@ -255,6 +299,7 @@ impl Options {
         let refusal = Error::ReadOnly {
             folder: folder.as_ref().to_path_buf(),
         };
+        let cleaning = Cleaning::new(&*self.clock, &Image::default());
         let parts = Parts {
             vfs: self.vfs,
             clock: self.clock,
@@ -267,6 +312,7 @@ impl Options {
             catalog: Catalog::default(),
             spare: None,
             lock: Box::new(()),
+            cleaning,
         };
         let shared = Arc::new(Shared::new(parts, 1));
         shared.queue.close(&refusal);
@@ -311,6 +357,12 @@ impl Limits {
                 self.open_files as u64,
                 1,
                 "a segment is open while it is read",
+            ),
+            (
+                "cleaning_interval",
+                u64::try_from(self.cleaning_interval.as_millis()).unwrap_or(u64::MAX),
+                1,
+                "it must be at least 1 ms",
             ),
         ] {
             if value < least {

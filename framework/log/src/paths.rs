@@ -4,6 +4,7 @@
 //! data/
 //!   lock                                         held while the log is open
 //!   acknowledged                                 the last group commit, for readers beside it
+//!   reserve                                      room that is set aside for what makes room
 //!   image                                        metadata as of the start of a journal
 //!   image.new                                    the next image, until it is renamed
 //!   journal/00000000000000000007                 every group commit since the image
@@ -30,6 +31,10 @@ impl Paths {
 
     pub(crate) fn lock(&self) -> PathBuf {
         self.0.join("lock")
+    }
+
+    pub(crate) fn reserve(&self) -> PathBuf {
+        self.0.join("reserve")
     }
 
     pub(crate) fn image(&self) -> PathBuf {
@@ -78,4 +83,12 @@ pub(crate) fn number(name: &std::ffi::OsStr) -> Option<u64> {
     let name = name.to_str()?;
     let ours = name.len() == 20 && name.bytes().all(|b| b.is_ascii_digit());
     if ours { name.parse().ok() } else { None }
+}
+
+/// Whether a file of ours is named as a segment that was compacted.
+pub(crate) fn is_compacted(name: &std::ffi::OsStr) -> bool {
+    let parts = name.to_str().and_then(|name| name.split_once('.'));
+    parts.is_some_and(|(base, generation)| {
+        number(base.as_ref()).is_some() && generation.parse::<u32>().is_ok()
+    })
 }

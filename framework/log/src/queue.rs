@@ -186,6 +186,7 @@ fn size(item: &Item) -> usize {
         | Item::OpenProducer { .. }
         | Item::ForgetProducer { .. }
         | Item::Begin { .. }
+        | Item::SetRetention { .. }
         | Item::Close { .. } => CHANGE_BYTES,
         Item::MovePositions { positions, .. } => CHANGE_BYTES + positions.len() * ELEMENT_BYTES,
         Item::End {

@@ -83,6 +83,8 @@ pub(crate) struct Reads {
 struct Waiting {
     reads: VecDeque<Read>,
     closed: bool,
+    /// Files that are being removed.
+    gone: Vec<SegmentId>,
 }
 
 impl Reads {
@@ -110,6 +112,16 @@ impl Reads {
         lock(&self.waiting).reads.pop_front()
     }
 
+    /// Lets the reader close files that are being removed: until then their room is not free.
+    pub(crate) fn forget(&self, files: &[SegmentId]) {
+        lock(&self.waiting).gone.extend_from_slice(files);
+        self.filled.wake();
+    }
+
+    fn take_gone(&self) -> Vec<SegmentId> {
+        std::mem::take(&mut lock(&self.waiting).gone)
+    }
+
     /// Refuses what waits, and all that is still to come.
     pub(crate) fn close(&self) {
         let mut waiting = lock(&self.waiting);
@@ -122,7 +134,8 @@ impl Reads {
     }
 }
 
-type SegmentId = (PartitionId, SegmentName);
+/// A segment's file, whatever its length.
+pub(crate) type SegmentId = (PartitionId, SegmentName);
 
 /// The I/O work that reads.
 pub(crate) struct Reader {
@@ -150,6 +163,10 @@ impl Reader {
         shared.reads.filled.register(context.waker());
         if shared.is_stopping() {
             return Poll::Ready(());
+        }
+        for file in shared.reads.take_gone() {
+            self.files.retain(|(open, _)| *open != file);
+            self.forget(&file);
         }
         if let Some(Read { partition, wanted }) = shared.reads.take() {
             match wanted {
@@ -207,10 +224,14 @@ impl Reader {
                 Ok(known) => return known.map_err(Unread::Io),
                 Err(view) => view,
             };
+            // The keeper may have dropped it in between: then it is out of range.
             let segment = partition.reading().segment_at(from);
             let Some(segment) = segment else { continue };
             let fetch = |source: Source<'_>| source.fetch(&view, from, max_bytes);
-            let fetched = self.read_segment(partition.id, segment, fetch)?;
+            let fetched = match self.read_segment(partition.id, segment, fetch) {
+                Err(Unread::Damaged(_)) if has_gone(partition, &segment) => continue,
+                read => read?,
+            };
             if !fetched.batches.is_empty() {
                 return Ok(fetched);
             }
@@ -224,14 +245,25 @@ impl Reader {
         time: Timestamp,
         isolation: Isolation,
     ) -> Result<u64, Unread> {
-        let since = partition.reading().since(time, isolation);
-        match since {
-            Since::Offset(offset) => Ok(offset),
-            Since::In(segment) => {
-                let id = partition.id;
-                let offset = self.read_segment(id, segment, |source| source.offset_at(time))?;
-                Ok(partition.reading().within(offset, isolation))
-            }
+        loop {
+            let since = partition.reading().since(time, isolation);
+            let segment = match since {
+                Since::Offset(offset) => return Ok(offset),
+                Since::In(segment) => segment,
+            };
+            let find = |source: Source<'_>| source.offset_at(time);
+            let offset = match self.read_segment(partition.id, segment, find) {
+                Err(Unread::Damaged(_)) if has_gone(partition, &segment) => continue,
+                read => read?,
+            };
+            return Ok(partition.reading().within(offset, isolation));
+        }
+    }
+
+    /// Forgets where batches lie in a file.
+    fn forget(&mut self, file: &SegmentId) {
+        if let Some(index) = self.indexes.remove(file) {
+            self.places -= 1 + index.len();
         }
     }
 
@@ -287,4 +319,11 @@ impl Reader {
             _ => Unread::Io(Error::io("cannot open", path, e)),
         })
     }
+}
+
+/// Whether the partition has no such segment any more: it was removed while it was read, and another
+/// has taken its place, or none.
+fn has_gone(partition: &PartitionState, segment: &Segment) -> bool {
+    let now = partition.reading().segment_at(segment.base);
+    now.map(|now| now.name()) != Some(segment.name())
 }

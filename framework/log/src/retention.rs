@@ -42,13 +42,18 @@ impl Retention {
         Self::default()
     }
 
-    /// Only what was appended within this time, by the log's clock.
+    /// Only what was appended within this time, by the log's clock. It goes at most an eighth of
+    /// the time later.
+    ///
+    /// A clock that leaps ahead is not believed before it has gone on steadily for a day: until
+    /// then nothing goes because of the leap.
     pub fn age(mut self, age: Duration) -> Self {
         self.age_ms = Some(millis(age));
         self
     }
 
-    /// Only the latest so many bytes of each partition.
+    /// Only the latest so many bytes of each partition. Up to an eighth more is kept, and what the
+    /// journal holds.
     pub fn bytes(mut self, bytes: u64) -> Self {
         self.bytes = Some(bytes);
         self
@@ -72,9 +77,14 @@ impl Retention {
         self.age_ms.map(Duration::from_millis)
     }
 
-    /// The bytes that a partition keeps at most, if there is a limit.
+    /// The latest bytes that each partition keeps, if there is a limit.
     pub fn max_bytes(&self) -> Option<u64> {
         self.bytes
+    }
+
+    /// Whether age or size end anything.
+    pub(crate) fn has_limits(&self) -> bool {
+        self.age_ms.is_some() || self.bytes.is_some()
     }
 
     /// Whether only the latest record of each key is kept.

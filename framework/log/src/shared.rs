@@ -25,9 +25,10 @@ use futures::task::AtomicWaker;
 use levada_core::Clock;
 
 use crate::{
-    Error, Producer, Topic,
+    Error, Producer, Retention, Topic,
     batch::header::Header,
     catalog::{Catalog, GroupState, TopicState},
+    cleaner::Cleaning,
     error::Failure,
     fence::Fence,
     keeper::FlushSlot,
@@ -99,6 +100,11 @@ pub(crate) enum Item {
         topic: Arc<TopicState>,
         completion: Completion<()>,
     },
+    SetRetention {
+        topic: Arc<TopicState>,
+        retention: Retention,
+        completion: Completion<()>,
+    },
     /// Nothing comes after it.
     Close { completion: Completion<()> },
 }
@@ -148,6 +154,7 @@ impl Item {
             Self::MovePositions { completion, .. }
             | Self::Seal { completion, .. }
             | Self::ForgetProducer { completion, .. }
+            | Self::SetRetention { completion, .. }
             | Self::Close { completion } => completion.complete(Err(error)),
         }
     }
@@ -173,6 +180,7 @@ pub(crate) struct Shared {
     /// All handles are gone, or the log was closed or has died: the works end.
     stopping: AtomicBool,
     pub(crate) keeper: AtomicWaker,
+    pub(crate) cleaning: Cleaning,
     fence: Fence,
     running: Mutex<Running>,
 }
@@ -203,6 +211,7 @@ pub(crate) struct Parts {
     /// An old journal whose file can be used again.
     pub(crate) spare: Option<u64>,
     pub(crate) lock: FolderLock,
+    pub(crate) cleaning: Cleaning,
 }
 
 /// What a user may choose.
@@ -213,6 +222,10 @@ pub(crate) struct Limits {
     pub(crate) queue_bytes: usize,
     pub(crate) transaction_timeout: Duration,
     pub(crate) open_files: usize,
+    pub(crate) cleaning_interval: Duration,
+    pub(crate) compaction_bytes: usize,
+    pub(crate) reserve_bytes: u64,
+    pub(crate) low_space_bytes: u64,
 }
 
 impl Shared {
@@ -230,6 +243,7 @@ impl Shared {
             catalog,
             spare,
             lock,
+            cleaning,
         } = parts;
         Self {
             vfs,
@@ -247,6 +261,7 @@ impl Shared {
             catalog: Mutex::new(catalog),
             stopping: AtomicBool::new(false),
             keeper: AtomicWaker::new(),
+            cleaning,
             fence: Fence::default(),
             running: Mutex::new(Running {
                 works,
@@ -261,6 +276,12 @@ impl Shared {
         for waker in [&self.queue.filled, &self.keeper, &self.reads.filled] {
             waker.wake();
         }
+    }
+
+    /// Lets the keeper see soon what can go.
+    pub(crate) fn clean_soon(&self) {
+        self.cleaning.ask();
+        self.keeper.wake();
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

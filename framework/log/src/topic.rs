@@ -43,7 +43,7 @@ pub enum Compression {
     Lz4,
 }
 
-/// How a topic is made. It cannot be changed later.
+/// How a topic is made. Only its retention can be changed later.
 ///
 /// # Examples
 ///
@@ -241,6 +241,54 @@ impl Topic {
     /// What there is to say about it now: ends, sizes, times, and how it was made.
     pub fn describe(&self) -> Description {
         Description::of(&self.state)
+    }
+
+    /// What it keeps.
+    ///
+    /// See [`set_retention`](Self::set_retention).
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "the number was checked when it was made"
+    )]
+    pub fn retention(&self) -> Retention {
+        let first = self.state.partitions.first();
+        first.expect("a topic has a partition").reading().retention
+    }
+
+    /// Changes what it keeps, durably once the ticket says so. What has expired by the new rule
+    /// goes soon after; what is gone does not come back.
+    ///
+    /// # Errors
+    ///
+    /// By the ticket, as for [`Partition::append`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use levada_log::{Log, Retention, TopicOptions};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// let orders = log.create_topic("orders", TopicOptions::new()).wait()?;
+    /// assert_eq!(orders.retention(), Retention::forever());
+    ///
+    /// let week = Retention::forever().age(Duration::from_secs(7 * 24 * 60 * 60));
+    /// orders.set_retention(week).wait()?;
+    /// assert_eq!(orders.retention(), week);
+    /// assert_eq!(log.group("shipping")?.missed(&orders.partition(0)?), 0, "nothing has gone yet");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_retention(&self, retention: Retention) -> Ticket<()> {
+        let (completion, ticket) = Ticket::new();
+        let item = Item::SetRetention {
+            topic: Arc::clone(&self.state),
+            retention,
+            completion,
+        };
+        self.handle.shared().queue.push_change(item);
+        ticket
     }
 
     /// Whether it is sealed, durably.

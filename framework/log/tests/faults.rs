@@ -53,6 +53,7 @@ impl Faults {
         Log::options()
             .journal_bytes(32 << 10)
             .segment_bytes(8 << 10)
+            .reserve_bytes(0)
             .vfs(vfs)
     }
 }

@@ -15,6 +15,9 @@
 //! | [`hostile`] | sizes that somebody else wrote cost neither a panic nor memory |
 //! | [`describe`] | what is said about a topic is what is there |
 //! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
+//! | [`retention`] | only what has expired goes, whatever the clock and the machine do |
+//! | [`compaction`] | a compacted topic is a map, whatever is removed of it |
+//! | [`space`] | a full disk is told before, refuses, and is made room on |
 //! | [`faults`] | full disks, short writes |
 //! | [`acks`] | what a topic acknowledges early is lost with the power only, and no offset is given twice |
 //! | [`producers`] | repeats are known, gaps, resets and zombies refused |
@@ -34,6 +37,7 @@
 mod acks;
 mod backup;
 mod check;
+mod compaction;
 mod compressed;
 mod damage;
 mod describe;
@@ -48,8 +52,10 @@ mod producers;
 mod quotas;
 mod read_only;
 mod repair;
+mod retention;
 mod round_trip;
 mod seek;
+mod space;
 mod support;
 mod time;
 mod torn;

@@ -16,7 +16,7 @@ use levada_log::{
     vfs::{Open, OsFs, Vfs, VfsFile},
 };
 
-use crate::support::{Hands, Steps, answer, batch, found, made, read_all, small};
+use crate::support::{SetClock, Steps, answer, batch, found, made, read_all, small};
 
 /// A file system on which only so many files can be open at once. Clones share them.
 #[derive(Clone, Debug)]
@@ -125,7 +125,7 @@ impl Vfs for Crowded {
 }
 
 /// A log on a crowded file system, driven by the test.
-fn crowded(vfs: &Crowded, steps: &Steps, clock: &Hands) -> Options {
+fn crowded(vfs: &Crowded, steps: &Steps, clock: &SetClock) -> Options {
     let options = small().vfs(Arc::new(vfs.clone()));
     options
         .spawner(Arc::new(steps.clone()))
@@ -136,7 +136,7 @@ fn crowded(vfs: &Crowded, steps: &Steps, clock: &Hands) -> Options {
 fn commit_is_acknowledged_although_no_other_file_can_be_opened() {
     let folder = tempfile::tempdir().unwrap();
     let (vfs, steps) = (Crowded::at_most(100), Steps::default());
-    let log = crowded(&vfs, &steps, &Hands::default());
+    let log = crowded(&vfs, &steps, &SetClock::default());
     let log = log.open(folder.path()).unwrap();
     let topic = steps.wait(log.create_topic("orders", TopicOptions::new()));
     let orders = topic.unwrap().partition(0).unwrap();
@@ -149,7 +149,7 @@ fn commit_is_acknowledged_although_no_other_file_can_be_opened() {
 #[test]
 fn commit_that_cannot_look_at_the_fence_waits_and_is_neither_refused_nor_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
-    let (vfs, steps, clock) = (Crowded::at_most(100), Steps::default(), Hands::default());
+    let (vfs, steps, clock) = (Crowded::at_most(100), Steps::default(), SetClock::default());
     let log = crowded(&vfs, &steps, &clock).open(folder.path()).unwrap();
     let topic = steps.wait(log.create_topic("orders", TopicOptions::new()));
     let orders = topic.unwrap().partition(0).unwrap();
@@ -158,7 +158,7 @@ fn commit_that_cannot_look_at_the_fence_waits_and_is_neither_refused_nor_acknowl
     let mut behind = orders.append(batch(&[b"behind"]));
     for _ in 0..100 {
         steps.step();
-        clock.advance(Duration::from_secs(1));
+        clock.pass(Duration::from_secs(1));
         assert!(answer(&mut waits).is_pending() && answer(&mut behind).is_pending());
         assert_eq!(orders.visible_end(), 0);
     }

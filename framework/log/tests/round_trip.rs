@@ -251,7 +251,7 @@ impl Clock for Backwards {
 
 #[test]
 fn append_time_never_goes_back_though_the_clock_does() {
-    let folder = tempfile::tempdir().unwrap();
+    let (folder, mut last) = (tempfile::tempdir().unwrap(), Timestamp::MIN);
     for _ in 0..2 {
         let log = Log::options().clock(std::sync::Arc::new(Backwards::default()));
         let log = log.open(folder.path()).unwrap();
@@ -260,7 +260,8 @@ fn append_time_never_goes_back_though_the_clock_does() {
             .map_or_else(|_| made(&log, "orders"), |t| t.partition(0).unwrap());
         for _ in 0..3 {
             let appended = orders.append(batch(&[b"x"])).wait().unwrap();
-            assert_eq!(appended.append_time, Timestamp::from_millis(1000));
+            assert!(appended.append_time >= last);
+            last = appended.append_time;
         }
         log.close().wait().unwrap();
     }

@@ -7,7 +7,10 @@ use std::{
     io,
     path::Path,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -16,7 +19,7 @@ use futures::future::BoxFuture;
 use levada_core::{Clock, Spawner, Timestamp};
 use levada_log::{
     Batch, Error, Log, Options, Partition, Record, Ticket, TopicOptions,
-    vfs::{Open, OsFs, Vfs, VfsFile},
+    vfs::{Entry, Open, OsFs, Vfs, VfsFile},
 };
 
 /// A batch of one record per value.
@@ -118,7 +121,7 @@ pub(crate) struct Steps(Arc<Mutex<Vec<BoxFuture<'static, ()>>>>);
 impl Steps {
     /// All visible records of a partition, as [`read_all`] finds them.
     pub(crate) fn read_all(&self, partition: &Partition) -> Vec<(u64, Vec<u8>)> {
-        let (mut all, mut from) = (Vec::new(), 0);
+        let (mut all, mut from) = (Vec::new(), partition.start());
         while from < partition.visible_end() {
             let fetched = self.wait(partition.fetch(from, 1000)).unwrap();
             let records = fetched.records();
@@ -134,6 +137,11 @@ impl Steps {
         let mut context = Context::from_waker(Waker::noop());
         let mut works = self.0.lock().unwrap();
         works.retain_mut(|work| work.as_mut().poll(&mut context).is_pending());
+    }
+
+    /// Polls each work until there is surely nothing left to do for it.
+    pub(crate) fn settle(&self) {
+        (0..400).for_each(|_| self.step());
     }
 
     /// Polls until a ticket is answered.
@@ -167,32 +175,45 @@ pub(crate) fn answer<T>(ticket: &mut Ticket<T>) -> Poll<levada_log::Result<T>> {
     Pin::new(ticket).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A clock that a test sets; works that wait for it are polled by [`Steps`].
+/// A clock that stands where the test sets it: the wall clock, and the one that never goes back.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Hands(Arc<Mutex<Duration>>);
+pub(crate) struct SetClock(Arc<Mutex<(Timestamp, Duration)>>);
 
-impl Hands {
-    pub(crate) fn advance(&self, by: Duration) {
-        *self.0.lock().unwrap() += by;
+impl SetClock {
+    pub(crate) fn at(wall: Timestamp) -> Self {
+        Self(Arc::new(Mutex::new((wall, Duration::ZERO))))
+    }
+
+    /// Time passes.
+    pub(crate) fn pass(&self, by: Duration) {
+        let mut times = self.0.lock().unwrap();
+        *times = (times.0 + by, times.1 + by);
+    }
+
+    /// Somebody sets the wall clock.
+    pub(crate) fn set(&self, wall: Timestamp) {
+        self.0.lock().unwrap().0 = wall;
     }
 }
 
-impl Clock for Hands {
+impl Clock for SetClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(i64::try_from(self.elapsed().as_millis()).unwrap())
+        self.0.lock().unwrap().0
     }
 
     fn elapsed(&self) -> Duration {
-        *self.0.lock().unwrap()
+        self.0.lock().unwrap().1
     }
 
+    /// Wakes nobody: for works that [`Steps`] polls.
     fn sleep_until(&self, at: Duration) -> BoxFuture<'static, ()> {
-        let hands = self.clone();
+        let clock = self.clone();
         Box::pin(poll_fn(move |_| {
-            if hands.elapsed() < at {
-                return Poll::Pending;
+            if clock.elapsed() >= at {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
             }
-            Poll::Ready(())
         }))
     }
 }
@@ -202,7 +223,102 @@ pub(crate) fn small() -> Options {
     Log::options()
         .journal_bytes(16 << 10)
         .segment_bytes(8 << 10)
+        .reserve_bytes(8 << 10)
         .vfs(Arc::new(OsFs))
+}
+
+/// The operating system's files, up to a call at which the process stops. What it had written stays,
+/// so a sync has nothing to do, and takes no time.
+#[derive(Clone, Debug)]
+pub(crate) struct Calls {
+    made: Arc<AtomicU64>,
+    until: u64,
+}
+
+impl Calls {
+    /// Stops before the call with this number, if it is said.
+    pub(crate) fn until(call: Option<u64>) -> Self {
+        Self {
+            made: Arc::default(),
+            until: call.unwrap_or(u64::MAX),
+        }
+    }
+
+    /// How many calls there were.
+    pub(crate) fn made(&self) -> u64 {
+        self.made.load(Ordering::SeqCst)
+    }
+
+    fn call<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        if self.made.fetch_add(1, Ordering::SeqCst) >= self.until {
+            return Err(io::Error::other("the process has stopped"));
+        }
+        call()
+    }
+}
+
+#[derive(Debug)]
+struct CallsFile(Box<dyn VfsFile>, Calls);
+
+impl Vfs for Calls {
+    fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
+        let file = self.call(|| OsFs.open(path, open))?;
+        Ok(Box::new(CallsFile(file, self.clone())))
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.call(|| OsFs.create_dir_all(path))
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
+        self.call(|| OsFs.list(path))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call(|| OsFs.rename(from, to))
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.call(|| OsFs.remove_file(path))
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.call(|| OsFs.remove_dir(path))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.call(|| std::fs::metadata(path).map(drop))
+    }
+
+    fn free_space(&self, folder: &Path) -> io::Result<u64> {
+        self.call(|| OsFs.free_space(folder))
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn fmt::Debug + Send + Sync>> {
+        self.call(|| OsFs.lock(path))
+    }
+}
+
+impl VfsFile for CallsFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.1.call(|| self.0.read_at(buf, offset))
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        self.1.call(|| self.0.write_at(buf, offset))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.1.call(|| Ok(()))
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.1.call(|| self.0.set_len(len))
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.1.call(|| self.0.len())
+    }
 }
 
 /// The calls of a `Vfs` that a test does not change.
@@ -244,6 +360,10 @@ macro_rules! pass_to_os {
 
         fn remove_dir(&self, path: &std::path::Path) -> std::io::Result<()> {
             levada_log::vfs::OsFs.remove_dir(path)
+        }
+
+        fn free_space(&self, folder: &std::path::Path) -> std::io::Result<u64> {
+            levada_log::vfs::OsFs.free_space(folder)
         }
     };
 }

@@ -17,13 +17,13 @@ use levada_log::{
     vfs::{Open, OsFs, Vfs, VfsFile},
 };
 
-use crate::support::{Hands, batch, found, made, segments, small};
+use crate::support::{SetClock, batch, found, made, segments, small};
 
 /// What is appended at each of these times: some have many batches, some gaps have none.
-fn append(clock: &Hands, orders: &Partition) -> Vec<(u64, i64)> {
+fn append(clock: &SetClock, orders: &Partition) -> Vec<(u64, i64)> {
     let mut appended = Vec::new();
     for i in 0..100_u64 {
-        clock.advance(Duration::from_millis(i % 7 * i % 5));
+        clock.pass(Duration::from_millis(i % 7 * i % 5));
         let at = orders
             .append(batch(&[&[7; 300], b"second"]))
             .wait()
@@ -54,7 +54,7 @@ fn every_time_finds_the_first_offset_appended_at_or_after_it() {
     // All in memory; or the last ones there, and the others in segments.
     for options in [Log::options(), small()] {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Hands::default();
+        let clock = SetClock::default();
         let log = options.clock(Arc::new(clock.clone()));
         let log = log.open(folder.path()).unwrap();
         let orders = made(&log, "orders");
@@ -73,7 +73,7 @@ fn every_time_finds_the_first_offset_appended_at_or_after_it() {
 #[test]
 fn seek_into_damage_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = Hands::default();
+    let clock = SetClock::default();
     let log = Log::options().clock(Arc::new(clock.clone()));
     let log = log.open(folder.path()).unwrap();
     append(&clock, &made(&log, "orders"));
@@ -90,7 +90,7 @@ fn seek_into_damage_says_so() {
     assert!(matches!(refused, Err(Error::Damaged { .. })), "{refused:?}");
 }
 
-fn clock_now(clock: &Hands) -> Timestamp {
+fn clock_now(clock: &SetClock) -> Timestamp {
     levada_core::Clock::now(clock)
 }
 
@@ -140,12 +140,12 @@ impl Vfs for Counting {
 #[test]
 fn second_seek_reads_a_block_or_two_and_not_the_segment() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = Hands::default();
+    let clock = SetClock::default();
     let log = Log::options().clock(Arc::new(clock.clone()));
     let log = log.open(folder.path()).unwrap();
     let orders = made(&log, "orders");
     for i in 0..100 {
-        clock.advance(Duration::from_millis(if i % 4 == 0 { 10 } else { 0 }));
+        clock.pass(Duration::from_millis(if i % 4 == 0 { 10 } else { 0 }));
         orders.append(batch(&[&vec![7; 40_000]])).wait().unwrap();
     }
     log.close().wait().unwrap();

@@ -234,6 +234,30 @@ fn time_at(bytes: &[u8], at: usize) -> Timestamp {
 }
 
 #[cfg(test)]
+impl Header {
+    /// The header of a batch of so many bytes.
+    pub(crate) fn example(len: usize, append_time: Timestamp) -> Self {
+        Self {
+            len,
+            id: PartitionId {
+                topic: 1,
+                partition: 0,
+            },
+            incarnation: 1,
+            previous_end: 0,
+            base_offset: 0,
+            last_offset_delta: 0,
+            count: 1,
+            append_time,
+            first_event_time: append_time,
+            max_event_time: append_time,
+            unpacked: None,
+            produced: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

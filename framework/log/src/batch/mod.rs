@@ -6,6 +6,7 @@
 pub(crate) mod header;
 pub(crate) mod lz4;
 pub(crate) mod records;
+pub(crate) mod rewrite;
 pub(crate) mod varint;
 
 use bytes::Bytes;
@@ -108,6 +109,8 @@ pub struct Batch {
     /// The header's room, then the records.
     bytes: Vec<u8>,
     count: u32,
+    /// Whether some record has no key.
+    lacks_key: bool,
     first_event_time: Timestamp,
     max_event_time: Timestamp,
     /// Bytes of the records before they were compressed; once they are, nothing is pushed.
@@ -120,6 +123,7 @@ impl Batch {
         Self {
             bytes: vec![0; HEADER_LEN],
             count: 0,
+            lacks_key: false,
             first_event_time: Timestamp::MIN,
             max_event_time: Timestamp::MIN,
             unpacked: None,
@@ -150,6 +154,7 @@ impl Batch {
         );
         self.max_event_time = self.max_event_time.max(record.event_time);
         self.count += 1;
+        self.lacks_key |= record.key.is_none();
         Ok(())
     }
 
@@ -161,6 +166,11 @@ impl Batch {
     /// Whether it has no records.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// Whether some record has no key.
+    pub(crate) fn lacks_key(&self) -> bool {
+        self.lacks_key
     }
 
     /// How many bytes it takes, in memory and, unless its topic compresses it, on disk.

@@ -9,6 +9,7 @@ use std::{
     ops::Range,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use levada_core::Timestamp;
@@ -358,6 +359,38 @@ impl Partition {
     /// The first offset that is kept.
     pub fn start(&self) -> u64 {
         self.state.reading().start
+    }
+
+    /// How long the record at `offset` will be kept at least, as things are: by age from when it
+    /// was appended, by size from how fast the partition grew. `None` if it is kept for good, or
+    /// nobody can tell.
+    ///
+    /// For the position of a group it is the time until retention eats the backlog.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use levada_log::{Batch, Log, Record, Retention, TopicOptions};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let log = Log::open(folder.path())?;
+    /// let day = Duration::from_secs(24 * 60 * 60);
+    /// let options = TopicOptions::new().retention(Retention::forever().age(day));
+    /// let orders = log.create_topic("orders", options).wait()?.partition(0)?;
+    /// let mut batch = Batch::new();
+    /// batch.push(&Record::of(b"white lantern"))?;
+    /// orders.append(batch).wait()?;
+    ///
+    /// let left = orders.retained_for(0).expect("it is not kept for good");
+    /// assert!(left <= day && left > day / 2, "{left:?}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn retained_for(&self, offset: u64) -> Option<Duration> {
+        let shared = self.shared();
+        let now = shared.cleaning.now(&*shared.clock);
+        self.state.reading().retained_for(offset, now)
     }
 
     /// The offset after the last record that a reader with this handle's

@@ -10,13 +10,15 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use levada_core::Timestamp;
 
 use crate::{
-    Isolation, PartitionDescription, Status,
+    Isolation, PartitionDescription, Retention, Status,
     batch::header::{Header, How},
+    cleaner::stays,
     meta::{Aborted, Outcome, PartitionImage, Segment},
     segment::Stored,
 };
@@ -29,6 +31,7 @@ pub(crate) struct Reading {
     pub(crate) end: u64,
     pub(crate) phase: Phase,
     pub(crate) failed: Option<Arc<str>>,
+    pub(crate) retention: Retention,
     /// Batches that are in the journal but in no segment yet; bounded by two journals.
     tail: VecDeque<Stored>,
     segments: Vec<Segment>,
@@ -68,6 +71,14 @@ pub(crate) struct View {
 type AbortedSet = BTreeSet<(u64, u64)>;
 
 impl View {
+    /// Everything that is there.
+    pub(crate) fn all() -> Self {
+        Self {
+            end: u64::MAX,
+            aborted: None,
+        }
+    }
+
     /// Whether a batch before the end is to be given.
     pub(crate) fn shows(&self, header: &Header) -> bool {
         let (Some(aborted), Some(by)) = (&self.aborted, header.produced) else {
@@ -78,12 +89,13 @@ impl View {
 }
 
 impl Reading {
-    pub(crate) fn new(image: &PartitionImage, phase: Phase) -> Self {
+    pub(crate) fn new(image: &PartitionImage, phase: Phase, retention: Retention) -> Self {
         Self {
             start: image.start,
             end: image.end,
             phase,
             failed: image.failed.as_deref().map(Arc::from),
+            retention,
             tail: VecDeque::new(),
             segments: image.segments.clone(),
             open: BTreeMap::new(),
@@ -124,8 +136,12 @@ impl Reading {
         self.failed.is_some() || self.phase == Phase::Stopped || self.sealed_at().is_some()
     }
 
-    /// The segment that holds the first batch at or after `from`, if it is in one.
+    /// The segment that holds the first batch at or after `from`, if it is in one; `None` also before
+    /// the start, so that nobody reads on at a later place than was asked for.
     pub(crate) fn segment_at(&self, from: u64) -> Option<Segment> {
+        if from < self.start {
+            return None;
+        }
         let index = self.segments.partition_point(|segment| segment.end <= from);
         self.segments.get(index).copied()
     }
@@ -257,6 +273,48 @@ impl Reading {
         {
             self.tail.pop_front();
         }
+    }
+
+    /// Takes the segments before `start` from the readers; where the partition started until now.
+    pub(crate) fn start_at(&mut self, start: u64) -> u64 {
+        self.segments.retain(|segment| segment.end > start);
+        std::mem::replace(&mut self.start, start)
+    }
+
+    /// Gives readers these segments in place of those that were compacted.
+    pub(crate) fn compacted(&mut self, segments: &[Segment]) {
+        self.segments = segments.to_vec();
+    }
+
+    /// Whether the oldest batch that lies in no segment yet is older than the topic's age.
+    pub(crate) fn has_expired_in_memory(&self, now: Timestamp) -> bool {
+        let age = self.retention.max_age();
+        let oldest = self.tail.front().zip(age);
+        let expires = oldest.map(|((oldest, _), age)| oldest.append_time + age);
+        self.failed.is_none() && expires.is_some_and(|expires| now > expires)
+    }
+
+    /// How long the record at `offset` will be kept at least, as things are.
+    pub(crate) fn retained_for(&self, offset: u64, now: Timestamp) -> Option<Duration> {
+        if offset < self.start {
+            return Some(Duration::ZERO);
+        }
+        let mut segments = self.segments.clone();
+        let index = segments.partition_point(|segment| segment.end <= offset);
+        if index == segments.len() {
+            // What is in memory will be a segment, and goes as if its last record were this one.
+            let last = segments.last().copied();
+            let at = self.tail.iter().find(|(header, _)| header.end() > offset);
+            segments.push(Segment {
+                base: offset,
+                end: offset + 1,
+                bytes: self.tail.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
+                generation: 0,
+                first_append: last.map_or(now, |last| last.last_append),
+                last_append: at.map_or(now, |(header, _)| header.append_time),
+            });
+        }
+        stays(&segments, index, &self.retention, now)
     }
 
     /// Shows what `newer`, the same partition seen later, shows; that is left with what this showed.

@@ -59,7 +59,7 @@ impl PartitionState {
             acks: of.settings.acks,
             compression: of.settings.compression,
             appending: Mutex::new(Appending::new(image, refusal)),
-            reading: Mutex::new(Reading::new(image, phase)),
+            reading: Mutex::new(Reading::new(image, phase, of.settings.retention)),
         }
     }
 
@@ -76,6 +76,10 @@ impl PartitionState {
         let mut appending = lock(&self.appending);
         if let Some(refusal) = &appending.refusal {
             return Err((completion, refusal.clone()));
+        }
+        if batch.lacks_key() && self.reading().retention.is_compacted() {
+            let topic = Arc::clone(&self.topic);
+            return Err((completion, Error::NoKey { topic }));
         }
         // Held until the batch is queued: nothing of an epoch comes behind what ends it.
         let admitted = match by.map(By::admit).transpose() {

@@ -2,11 +2,16 @@
 
 use std::{io, path::Path};
 
-use super::{Recovery, stop};
+use levada_core::Clock;
+
+use super::{Recovery, error, stop};
 use crate::{
     Error, Result,
-    meta::Image,
-    paths::{Paths, number},
+    cleaner::{Cleaning, expired},
+    image,
+    meta::{Image, PartitionImage, Segment},
+    partition::PartitionId,
+    paths::{Paths, is_compacted, number},
     shared::FolderLock,
     vfs::{Entry, EntryKind, Open, Vfs},
 };
@@ -30,7 +35,9 @@ impl Folder<'_> {
             .map_err(|e| Error::io("cannot list folder", folder, e))?;
         for entry in entries {
             let expected = match entry.name.to_str() {
-                Some("lock" | "acknowledged" | "image" | "image.new") => EntryKind::File,
+                Some("lock" | "acknowledged" | "reserve" | "image" | "image.new") => {
+                    EntryKind::File
+                }
                 Some("journal" | "topics") => EntryKind::Dir,
                 _ => {
                     tracing::warn!(name = ?entry.name, "not a name of the log's: left alone");
@@ -147,6 +154,86 @@ impl Folder<'_> {
             }
         }
         spare
+    }
+
+    /// Lets go of what has expired, before anything else is done: the disk is full. The image is
+    /// the commit point, as ever.
+    pub(super) fn make_room(&self, clock: &dyn Clock) -> Result<()> {
+        let Some(old) = image::read(self.vfs, self.paths)? else {
+            return Ok(());
+        };
+        let now = Cleaning::new(clock, &old).now(clock);
+        let mut next = old.clone();
+        for (&topic, of) in &old.topics {
+            for (partition, record) in (0..).zip(&of.partitions) {
+                let count = expired(&record.segments, &of.settings.retention, now);
+                if record.failed.is_none() {
+                    next.drop_oldest(PartitionId { topic, partition }, count);
+                }
+            }
+        }
+        // Whoever lives past a missing lock may have written another meanwhile.
+        if image::read(self.vfs, self.paths)?.as_ref() != Some(&old) {
+            return Err(Error::InUse(self.paths.folder().to_path_buf()));
+        }
+        if next != old {
+            image::write(self.vfs, self.paths, &next).map_err(error)?;
+        }
+        self.remove_dropped(&mut next);
+        Ok(())
+    }
+
+    /// Removes the files that no partition names any more. What stays behind stays named: it costs
+    /// room, and the next opening tries again.
+    pub(super) fn remove_dropped(&self, image: &mut Image) {
+        image.dropped.retain(|&(id, name)| {
+            let path = self.paths.segment(id, name);
+            let removed = match self.vfs.remove_file(&path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+                removed => removed.and_then(|()| self.vfs.sync_dir(&self.paths.partition(id))),
+            };
+            if let Err(error) = &removed {
+                tracing::warn!(path = %path.display(), %error, "an old segment cannot be removed");
+            }
+            removed.is_err()
+        });
+    }
+
+    /// Removes what compaction has written and no image names, as it did not come to its end.
+    pub(super) fn remove_leftovers(&self, image: &Image) -> Result<()> {
+        for (&topic, of) in &image.topics {
+            for (partition, record) in (0..).zip(&of.partitions) {
+                let was_compacted = of.settings.retention.is_compacted() || record.compacted > 0;
+                if was_compacted && record.failed.is_none() {
+                    self.remove_leftovers_of(PartitionId { topic, partition }, record)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_leftovers_of(&self, id: PartitionId, record: &PartitionImage) -> Result<()> {
+        let folder = self.paths.partition(id);
+        let entries = match self.vfs.list(&folder) {
+            // It has never had a segment.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(|e| Error::io("cannot list folder", &folder, e))?,
+        };
+        for entry in entries {
+            let is_named = |segment: &Segment| {
+                self.paths
+                    .segment(id, segment.name())
+                    .ends_with(&entry.name)
+            };
+            if !is_compacted(&entry.name) || record.segments.iter().any(is_named) {
+                continue;
+            }
+            let path = folder.join(&entry.name);
+            if let Err(error) = self.vfs.remove_file(&path) {
+                tracing::warn!(path = %path.display(), %error, "a leftover cannot be removed");
+            }
+        }
+        Ok(())
     }
 
     fn list(&self, folder: &Path) -> Result<Vec<Entry>> {

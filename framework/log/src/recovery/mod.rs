@@ -13,12 +13,15 @@
 //!    it, with the next instance. That is the commit point: before it the next start finds what
 //!    this one found, and comes to the same. From it on an older log meets the
 //!    [`fence`](crate::fence).
-//! 8. Remove the old journals.
+//! 8. Remove the old journals, what `dropped` still names, and what a
+//!    compaction wrote that did not come to its end.
 //!
 //! `folder` looks at names and lengths, `replay` takes in what the journals hold.
 
 mod folder;
 mod replay;
+
+use levada_core::Clock;
 
 use crate::{
     Error, Result,
@@ -84,20 +87,53 @@ pub struct CutCommit {
 
 /// A data folder that is open.
 pub(crate) struct Opened {
+    pub(crate) recovered: Recovered,
+    pub(crate) lock: FolderLock,
+    /// The disk was full, and what was set aside for that is gone.
+    pub(crate) is_reserve_spent: bool,
+}
+
+/// What a folder came to, brought up to date and with a journal to go on.
+pub(crate) struct Recovered {
     pub(crate) image: Image,
     pub(crate) journal: Journal,
     pub(crate) journal_id: JournalId,
     pub(crate) spare: Option<u64>,
-    pub(crate) lock: FolderLock,
     pub(crate) recovery: Recovery,
 }
 
 /// Opens a data folder, making it if it is not there. `nonce` is for a new one.
-pub(crate) fn open(vfs: &dyn Vfs, paths: &Paths, segment_bytes: u64, nonce: u64) -> Result<Opened> {
+///
+/// If the disk is full, what was set aside for that is used to let go of what has expired, and it
+/// is tried again, as after a crash.
+pub(crate) fn open(
+    vfs: &dyn Vfs,
+    clock: &dyn Clock,
+    paths: &Paths,
+    segment_bytes: u64,
+    nonce: u64,
+) -> Result<Opened> {
     let folder = Folder { vfs, paths };
     let lock = folder.take()?;
+    let (recovered, is_reserve_spent) = match recover(folder, segment_bytes, nonce) {
+        Err(Error::NoSpace { .. }) if vfs.remove_file(&paths.reserve()).is_ok() => {
+            tracing::warn!("the reserve is used: the disk is full");
+            folder.make_room(clock)?;
+            (recover(folder, segment_bytes, nonce)?, true)
+        }
+        recovered => (recovered?, false),
+    };
+    Ok(Opened {
+        recovered,
+        lock,
+        is_reserve_spent,
+    })
+}
+
+fn recover(folder: Folder<'_>, segment_bytes: u64, nonce: u64) -> Result<Recovered> {
+    let Folder { vfs, paths } = folder;
     let (mut image, journals, recovery) = if let Some(old) = image::read(vfs, paths)? {
-        recover(folder, &old, segment_bytes)?
+        update(folder, &old, segment_bytes)?
     } else {
         let recovery = Recovery {
             clean: true,
@@ -107,21 +143,22 @@ pub(crate) fn open(vfs: &dyn Vfs, paths: &Paths, segment_bytes: u64, nonce: u64)
     };
     let (journal, journal_id) = begin(folder, &mut image, &journals)?;
     let spare = folder.retire(&image, &journals, &recovery);
+    folder.remove_dropped(&mut image);
+    folder.remove_leftovers(&image)?;
     tracing::info!(
         folder = %paths.folder().display(), instance = image.instance, ?recovery, "log opened"
     );
-    Ok(Opened {
+    Ok(Recovered {
         image,
         journal,
         journal_id,
         spare,
-        lock,
         recovery,
     })
 }
 
 /// Brings the image of an old folder up to date; also the numbers of all its journals.
-fn recover(
+fn update(
     folder: Folder<'_>,
     old: &Image,
     segment_bytes: u64,

@@ -17,7 +17,7 @@ use crate::{
     meta::{Change, Image},
     partition::PartitionId,
     paths::Paths,
-    segment::{self, Stored},
+    segment::{self, Roll, Stored},
 };
 
 /// What the journals came to.
@@ -171,18 +171,13 @@ fn flush(
     batches: &[Stored],
     segment_bytes: u64,
 ) -> Result<bool> {
+    let kept = image.topics.get(&id.topic).map(|it| it.settings.retention);
+    let roll = Roll::of(segment_bytes, &kept.unwrap_or_default());
     let record = image
         .partition_mut(id)
         .expect("only batches of known partitions are taken");
     let segments = record.segments.clone();
-    match segment::flush(
-        folder.vfs,
-        folder.paths,
-        id,
-        segments,
-        batches,
-        segment_bytes,
-    ) {
+    match segment::flush(folder.vfs, folder.paths, id, segments, batches, roll) {
         Ok(segments) => {
             let headers = batches.iter().map(|(header, _)| *header);
             image.flushed(id, segments, headers);

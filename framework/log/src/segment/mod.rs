@@ -9,12 +9,12 @@
 
 pub(crate) mod read;
 
-use std::io;
+use std::{io, time::Duration};
 
 use bytes::Bytes;
 
 use crate::{
-    Error,
+    Error, Retention,
     batch::header::Header,
     error::{Failure, unsynced, unwritten},
     meta::Segment,
@@ -37,32 +37,69 @@ pub(crate) fn flush(
     id: PartitionId,
     mut segments: Vec<Segment>,
     batches: &[Stored],
-    segment_bytes: u64,
+    roll: Roll,
 ) -> Result<Vec<Segment>, Failure> {
     let mut left = batches;
     while let Some(((first, _), _)) = left.split_first() {
         let mut open = match segments.pop() {
-            Some(last) if fits(&last, first, segment_bytes) => {
-                Writing::reopen(vfs, paths, id, last)?
-            }
+            Some(last) if roll.fits(&last, first) => Writing::reopen(vfs, paths, id, last)?,
             last => {
                 segments.extend(last);
-                Writing::create(vfs, paths, id, first)?
+                Writing::create(vfs, paths, id, first, 0)?
             }
         };
-        let taken = open.append(vfs, left, segment_bytes)?;
+        let taken = open.append(vfs, left, roll)?;
         segments.push(open.segment);
         left = &left[taken..];
     }
     Ok(segments)
 }
 
-fn fits(segment: &Segment, batch: &Header, segment_bytes: u64) -> bool {
-    segment.bytes == 0 || segment.bytes + batch.len as u64 <= segment_bytes
+/// When a segment is followed by another.
+///
+/// Segments go whole, so they must not be large by the measure of what is kept: what is kept too
+/// long is at most an eighth of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Roll {
+    bytes: u64,
+    span: Option<Duration>,
+}
+
+/// Part of what is kept that one segment has.
+const PART: u32 = 8;
+/// However little is kept, there are not more segments than one for these.
+const LEAST_BYTES: u64 = 4096;
+const LEAST_SPAN: Duration = Duration::from_secs(1);
+
+impl Roll {
+    pub(crate) fn of(segment_bytes: u64, retention: &Retention) -> Self {
+        let kept = retention.max_bytes().unwrap_or(u64::MAX);
+        let ages = [retention.max_age(), retention.tombstone_time()];
+        let least = ages.into_iter().flatten().min();
+        Self {
+            bytes: segment_bytes.min((kept / u64::from(PART)).max(LEAST_BYTES)),
+            span: least.map(|age| (age / PART).max(LEAST_SPAN)),
+        }
+    }
+
+    /// For segments that are compacted: their tombstones go one by one.
+    pub(crate) fn compacted(segment_bytes: u64, retention: &Retention) -> Self {
+        let age = retention.max_age();
+        Self {
+            span: age.map(|age| (age / PART).max(LEAST_SPAN)),
+            ..Self::of(segment_bytes, retention)
+        }
+    }
+
+    pub(crate) fn fits(&self, segment: &Segment, batch: &Header) -> bool {
+        let lasted = batch.append_time.since(segment.first_append);
+        let is_small = segment.bytes + batch.len as u64 <= self.bytes;
+        segment.bytes == 0 || (is_small && self.span.is_none_or(|span| lasted <= span))
+    }
 }
 
 /// A segment that is being written.
-struct Writing {
+pub(crate) struct Writing {
     file: Box<dyn VfsFile>,
     path: std::path::PathBuf,
     segment: Segment,
@@ -71,6 +108,10 @@ struct Writing {
 }
 
 impl Writing {
+    pub(crate) fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
     fn reopen(
         vfs: &dyn Vfs,
         paths: &Paths,
@@ -106,17 +147,19 @@ impl Writing {
         })
     }
 
-    fn create(
+    /// Starts a segment, whose name is durable with what is appended first.
+    pub(crate) fn create(
         vfs: &dyn Vfs,
         paths: &Paths,
         id: PartitionId,
         first: &Header,
+        generation: u32,
     ) -> Result<Self, Failure> {
         let segment = Segment {
             base: first.base_offset,
             end: first.base_offset,
             bytes: 0,
-            generation: 0,
+            generation,
             first_append: first.append_time,
             last_append: first.append_time,
         };
@@ -125,7 +168,7 @@ impl Writing {
             .map_err(|e| unwritten("cannot create", &folder, e))?;
         let file = match vfs.open(&path, Open::CreateNew) {
             Ok(file) => file,
-            // Left by a flush that did not come to its end: no image names it.
+            // Left by what did not come to its end: no image names it.
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 let file = vfs.open(&path, Open::Write);
                 let file = file.map_err(|e| unwritten("cannot open", &path, e))?;
@@ -151,17 +194,17 @@ impl Writing {
     }
 
     /// Writes and syncs as many of `batches` as fit, at least one; returns how many.
-    fn append(
+    pub(crate) fn append(
         &mut self,
         vfs: &dyn Vfs,
         batches: &[Stored],
-        segment_bytes: u64,
+        roll: Roll,
     ) -> Result<usize, Failure> {
         let mut taken = 0;
         let mut gathered = Vec::new();
         let mut position = self.segment.bytes;
         for (header, bytes) in batches {
-            if !fits(&self.segment, header, segment_bytes) {
+            if !roll.fits(&self.segment, header) {
                 break;
             }
             gathered.extend_from_slice(bytes);
@@ -188,5 +231,37 @@ impl Writing {
         let end = position + gathered.len() as u64;
         gathered.clear();
         Ok(end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use levada_core::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn segment_is_small_by_the_measure_of_what_is_kept() {
+        let at = |second| Timestamp::from_millis(0) + Duration::from_secs(second);
+        let segment = Segment {
+            base: 0,
+            end: 1,
+            bytes: 10_000,
+            generation: 0,
+            first_append: at(0),
+            last_append: at(0),
+        };
+        let fits = |retention: &Retention, len, second| {
+            let header = Header::example(len, at(second));
+            Roll::of(64 << 10, retention).fits(&segment, &header)
+        };
+        let forever = Retention::forever();
+        assert!(fits(&forever, 55_536, 1_000_000) && !fits(&forever, 55_537, 0));
+        let minutes = forever.age(Duration::from_mins(8));
+        assert!(fits(&minutes, 1000, 60) && !fits(&minutes, 1000, 61));
+        let tombstones = forever.tombstones(Duration::from_mins(16));
+        assert!(fits(&tombstones, 1000, 120) && !fits(&tombstones, 1000, 121));
+        let bytes = forever.bytes(100_000);
+        assert!(fits(&bytes, 2_500, 0) && !fits(&bytes, 2_501, 0));
     }
 }

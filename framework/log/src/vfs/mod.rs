@@ -129,6 +129,16 @@ pub trait Vfs: Debug + Send + Sync + 'static {
     /// As the operating system gives them; see rule 3 of the module.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
+    /// How many bytes may still be written below a folder.
+    ///
+    /// # Errors
+    ///
+    /// As the operating system gives them; `Unsupported` where that cannot be told, which is also
+    /// what this does unless it is written.
+    fn free_space(&self, _folder: &Path) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Takes the exclusive lock on a file, creating it if need be; it is held until the returned
     /// value is dropped or the process ends. Dropping lets it go at once, whoever else has the file
     /// open.

@@ -141,6 +141,13 @@ impl Vfs for OsFs {
         Ok(())
     }
 
+    #[cfg(unix)]
+    fn free_space(&self, folder: &Path) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(folder)?;
+        // What is left to those who are not the superuser.
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
         Ok(Box::new(OsLock::take(path)?))
     }

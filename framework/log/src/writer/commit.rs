@@ -114,6 +114,12 @@ impl Commit {
                 let ends = partitions.map(|partition| self.end(partition)).collect();
                 self.add_change(Change::TopicSealed { id: topic.id, ends });
             }
+            Item::SetRetention {
+                topic, retention, ..
+            } => {
+                let (id, retention) = (topic.id, *retention);
+                self.add_change(Change::RetentionChanged { id, retention });
+            }
             Item::CreateTopic { topic, .. } => {
                 let mut new = lock(&shared.catalog).check_new(topic.name());
                 if !self.names.insert(folded(topic.name())) {

@@ -146,10 +146,19 @@ impl Writer {
         if let Some(commit) = self.written.take() {
             return self.acknowledge(shared, commit);
         }
-        if shared.queue.is_closed() || shared.queue.is_empty() {
+        if shared.queue.is_closed() {
             return Turn::Idle;
         }
-        if self.journal.len() >= shared.limits.journal_bytes {
+        let is_wanted = self.journal.len() > 0 && shared.flush.take_wish();
+        if !is_wanted && shared.queue.is_empty() {
+            return Turn::Idle;
+        }
+        if shared.cleaning.room.is_spent() {
+            let path = self.journal.path().clone();
+            let full = Failure::NoSpace(Error::NoSpace { path });
+            return self.fail(shared, full, Vec::new());
+        }
+        if is_wanted || self.journal.len() >= shared.limits.journal_bytes {
             match self.roll(shared) {
                 Ok(true) => {}
                 Ok(false) => return Turn::Idle,
@@ -220,7 +229,10 @@ impl Writer {
             return ours.map_or(Turn::Idle, |()| turn);
         }
         match self.write(&entries, commit.acks) {
-            Ok(()) => self.acknowledge(shared, commit),
+            Ok(()) => {
+                shared.cleaning.room.wrote();
+                self.acknowledge(shared, commit)
+            }
             Err(failure) => self.fail(shared, failure, commit.items),
         }
     }
@@ -319,21 +331,24 @@ impl Writer {
     }
 
     /// Answers a group commit that failed.
-    fn fail(&mut self, shared: &Shared, failure: Failure, items: Vec<Taken>) -> Turn {
-        let (error, waiting) = match failure {
+    fn fail(&mut self, shared: &Shared, failure: Failure, taken: Vec<Taken>) -> Turn {
+        let (error, mut waiting) = match failure {
             // What waits goes with it: a seal must not overtake the batches that were before it.
             Failure::NoSpace(error) => {
                 // Whoever asked is told; that is where it is heard of.
                 tracing::debug!(%error, "appends are refused");
+                shared.cleaning.room.ran_out(shared.paths.folder());
+                shared.clean_soon();
                 (error, shared.queue.take_all())
             }
             Failure::Fatal(cause) => (shared.die(&cause), Vec::new()),
             Failure::Damaged(_) => unreachable!("the journal belongs to no partition"),
         };
         let now = shared.clock.elapsed();
-        for taken in items {
+        let mut items = Vec::new();
+        for taken in taken {
             match taken {
-                Taken::Item(item) => item.refuse(error.clone()),
+                Taken::Item(item) => items.push(item),
                 Taken::Ended(ended, _, completion) => {
                     self.open.orphan(ended.producer.id, ended.epoch, now);
                     if let Some(completion) = completion {
@@ -342,7 +357,11 @@ impl Writer {
                 }
             }
         }
-        for item in waiting {
+        items.append(&mut waiting);
+        if matches!(error, Error::NoSpace { .. }) {
+            items = self.make_room(shared, items);
+        }
+        for item in items {
             if let Item::End {
                 producer, epoch, ..
             } = &item
@@ -352,6 +371,40 @@ impl Writer {
             item.refuse(error.clone());
         }
         Turn::Again
+    }
+
+    /// Writes what makes room, with the reserve if need be; what is left of the items.
+    ///
+    /// Nothing else is, so a changed retention overtakes what was before it. It may: it touches
+    /// nothing that has not been acknowledged.
+    fn make_room(&mut self, shared: &Shared, items: Vec<Item>) -> Vec<Item> {
+        let makes_room = |item: &Item| matches!(item, Item::SetRetention { .. });
+        let (urgent, mut rest): (Vec<_>, Vec<_>) = items.into_iter().partition(makes_room);
+        if urgent.is_empty() {
+            return rest;
+        }
+        shared.cleaning.room.release(shared);
+        let mut commit = Commit::new();
+        for item in urgent {
+            commit.stage(shared, &self.open, self.journal.path(), item);
+        }
+        let entries = std::mem::take(&mut commit.entries);
+        match self.write(&entries, commit.acks) {
+            Ok(()) => {
+                self.acknowledge(shared, commit);
+            }
+            Err(failure) => {
+                if let Failure::Fatal(cause) = failure {
+                    shared.die(&cause);
+                }
+                let left = commit.items.into_iter().filter_map(|taken| match taken {
+                    Taken::Item(item) => Some(item),
+                    Taken::Ended(..) => None,
+                });
+                rest.extend(left);
+            }
+        }
+        rest
     }
 }
 
@@ -370,6 +423,17 @@ fn take_effect(shared: &Shared, item: Item) {
         } => {
             group.moved(positions, &by);
             completion.complete(Ok(()));
+        }
+        Item::SetRetention {
+            topic,
+            retention,
+            completion,
+        } => {
+            for partition in &topic.partitions {
+                partition.reading().retention = retention;
+            }
+            completion.complete(Ok(()));
+            shared.clean_soon();
         }
         Item::Seal { topic, completion } => {
             let partitions = topic.partitions.iter();

@@ -395,6 +395,12 @@ impl Vfs for FaultyFs {
         })
     }
 
+    fn free_space(&self, folder: &Path) -> io::Result<u64> {
+        self.call("free_space", folder, |machine| {
+            Ok(machine.control.room.unwrap_or(u64::MAX))
+        })
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
         let holder = self.call("lock", path, |machine| machine.disk.lock(path))?;
         Ok(Box::new(Lock {

@@ -70,6 +70,10 @@ macro_rules! pass_on {
             self.0.remove_dir(path)
         }
 
+        fn free_space(&self, folder: &Path) -> io::Result<u64> {
+            self.0.free_space(folder)
+        }
+
         fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
             self.0.lock(path)
         }

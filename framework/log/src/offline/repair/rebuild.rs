@@ -2,14 +2,14 @@
 
 use super::run::Repair;
 use crate::{
-    Error, Result,
+    Error, Result, Retention,
     batch::header::Header,
     error::Failure,
     meta::Segment,
     offline::{making::Making, report::Checked, salvage::Losses},
     partition::PartitionId,
     paths::Paths,
-    segment::{self, Stored},
+    segment::{self, Roll, Stored},
     vfs::Vfs,
 };
 
@@ -115,7 +115,7 @@ impl<'a> Rebuild<'a> {
             self.id,
             run,
             &batches,
-            self.segment_bytes,
+            Roll::of(self.segment_bytes, &Retention::forever()),
         );
         self.run = written.map_err(|failure| match failure {
             Failure::NoSpace(error) | Failure::Fatal(error) => error,

@@ -220,6 +220,10 @@ impl Vfs for Announced {
         OsFs.sync_dir(path)
     }
 
+    fn free_space(&self, folder: &Path) -> io::Result<u64> {
+        OsFs.free_space(folder)
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
         OsFs.lock(path)
     }

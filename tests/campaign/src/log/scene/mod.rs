@@ -373,6 +373,7 @@ impl Scene {
             .seed(self.seed)
             .journal_bytes(self.journal_bytes)
             .segment_bytes(self.segment_bytes)
+            .reserve_bytes(4 << 10)
     }
 }
 

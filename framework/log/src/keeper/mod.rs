@@ -1,0 +1,160 @@
+//! The keeper: takes a full journal's batches to their segments, then lets the journal go; and
+//! removes what is not to be kept.
+//!
+//! It alone owns the image. One step per turn: one partition, one image, one slice of cleaning. A
+//! flush that can go on goes first. A stop between any two steps of a flush costs nothing, since
+//! the journal goes last: recovery does the whole flush again, to the same places. What holds for
+//! cleaning is said in [`cleaner`](crate::cleaner).
+
+mod cleaning;
+mod compacting;
+mod flush;
+mod slot;
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use crate::{
+    error::Failure,
+    image,
+    meta::Image,
+    shared::{Life, Shared},
+};
+use cleaning::Turns;
+use flush::Flush;
+use slot::SlotState;
+pub(crate) use slot::{FlushSlot, FullJournal, Room};
+
+/// The I/O work that flushes and cleans.
+pub(crate) struct Keeper {
+    life: Life,
+    /// The image that is on disk, except that files which are gone are no longer in `dropped`.
+    image: Image,
+    flush: Option<Flush>,
+    /// Journals that no image names any more, and that a backup may still need.
+    retired: Vec<u64>,
+    turns: Turns,
+}
+
+impl Keeper {
+    pub(crate) fn new(shared: Arc<Shared>, image: Image) -> Self {
+        Self {
+            turns: Turns::new(&shared),
+            life: Life(shared),
+            image,
+            flush: None,
+            retired: Vec::new(),
+        }
+    }
+
+    /// Does one step. Ready when the log has ended.
+    pub(crate) fn poll(&mut self, context: &Context<'_>) -> Poll<()> {
+        let shared = Arc::clone(&self.life.0);
+        shared.keeper.register(context.waker());
+        if shared.is_stopping() {
+            return Poll::Ready(());
+        }
+        if shared.queue.is_closed() {
+            // The log has died: no file is written any more.
+            return Poll::Pending;
+        }
+        match self.turn(&shared, context) {
+            Ok(true) => context.waker().wake_by_ref(),
+            Ok(false) => {}
+            Err(Failure::NoSpace(error) | Failure::Fatal(error)) => {
+                shared.die(&error);
+            }
+            Err(Failure::Damaged(_)) => unreachable!("damage stops its partition, not the keeper"),
+        }
+        Poll::Pending
+    }
+
+    /// Does one step; `false` if there is nothing to do before somebody wakes it.
+    fn turn(&mut self, shared: &Shared, context: &Context<'_>) -> Result<bool, Failure> {
+        if self.flush.is_none() {
+            let full = shared.flush.take();
+            self.flush = full.map(|full| Flush::new(full, &self.image));
+        }
+        // What a flush would take of a reserve that was let go is for images.
+        let can_flush = shared.flush.is_flushing() && !shared.cleaning.room.is_spent();
+        if self.flush.is_none() || !can_flush {
+            return self.clean(shared, context);
+        }
+        match self.flush_step(shared) {
+            Err(Failure::NoSpace(error)) => {
+                // The next who appends is told; and what has expired makes room.
+                tracing::debug!(%error, "a full journal cannot be flushed");
+                shared.cleaning.room.ran_out(shared.paths.folder());
+                shared.flush.set(SlotState::NoSpace(error));
+                shared.queue.filled.wake();
+                shared.cleaning.ask();
+                Ok(true)
+            }
+            done => done.map(|()| true),
+        }
+    }
+
+    fn flush_step(&mut self, shared: &Shared) -> Result<(), Failure> {
+        let flush = self.flush.as_mut();
+        let flush = flush.expect("a step is made while a journal is flushed");
+        if flush.step(shared)? {
+            return Ok(());
+        }
+        self.finish(shared)
+    }
+
+    /// Writes the image and lets the journal go.
+    fn finish(&mut self, shared: &Shared) -> Result<(), Failure> {
+        let Some(flush) = &self.flush else {
+            return Ok(());
+        };
+        write(shared, &flush.image)?;
+        shared.cleaning.room.wrote();
+        let number = flush.full.number;
+        tracing::debug!(journal = number, "journal flushed");
+        if let Some(flush) = self.flush.take() {
+            self.image = flush.image;
+        }
+        if !self.image.kept_journals.contains(&number) {
+            self.retired.push(number);
+        }
+        self.retire(shared);
+        shared.flush.set(SlotState::Free);
+        shared.queue.filled.wake();
+        shared.cleaning.ask();
+        Ok(())
+    }
+
+    /// Lets go of the files of old journals, unless a backup that has begun may need them.
+    fn retire(&mut self, shared: &Shared) {
+        // Asked after the image was replaced: a backup that begins later reads the new one.
+        if shared.pins.are_there() {
+            return;
+        }
+        for number in self.retired.drain(..) {
+            if shared.flush.keep_spare(number) {
+                continue;
+            }
+            let path = shared.paths.journal(number);
+            // Left behind, it costs room and nothing else: no image names it.
+            if let Err(error) = shared.vfs.remove_file(&path) {
+                tracing::warn!(path = %path.display(), %error, "an old journal cannot be removed");
+            }
+        }
+    }
+}
+
+/// Replaces the image, in a folder that is still ours. If there is no room the reserve is.
+fn write(shared: &Shared, image: &Image) -> Result<(), Failure> {
+    shared.check_fence()?;
+    let write = || image::write(&*shared.vfs, &shared.paths, image);
+    match write() {
+        Err(Failure::NoSpace(_)) if shared.cleaning.room.release(shared) => {
+            shared.cleaning.ask();
+            write()
+        }
+        written => written,
+    }
+}
