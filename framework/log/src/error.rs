@@ -366,6 +366,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether room on the disk is what is missing.
+    pub(crate) fn is_full_disk(&self) -> bool {
+        matches!(self, Self::NoSpace { .. })
+    }
+
     /// An operating system's error, with what was tried on what; what passes by itself, by its own
     /// name.
     pub(crate) fn io(operation: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {

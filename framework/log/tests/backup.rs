@@ -184,7 +184,8 @@ fn damaged_backup_is_refused_by_name_and_leaves_nothing() {
 #[test]
 fn nothing_is_ever_copied_over_something_that_is_there() {
     let parent = tempfile::tempdir().unwrap();
-    let log = unsynced().open(parent.path().join("data")).unwrap();
+    let options = unsynced().reserve_bytes(0);
+    let log = options.open(parent.path().join("data")).unwrap();
     let backup = parent.path().join("backup");
     log.backup(&backup).wait().unwrap();
     let before = contents(parent.path());

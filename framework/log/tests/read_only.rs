@@ -134,7 +134,7 @@ fn new_topics_positions_and_seals_are_seen_and_waiters_are_woken() {
 #[test]
 fn whatever_would_change_the_folder_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    let log = unsynced().open(folder.path()).unwrap();
+    let log = unsynced().reserve_bytes(0).open(folder.path()).unwrap();
     made(&log, "orders");
     let look = Log::options().open_read_only(folder.path()).unwrap();
     let seen = found(look.log(), "orders");

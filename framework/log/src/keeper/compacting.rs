@@ -106,7 +106,9 @@ impl Keeper {
             }
             Stop::Unread(Unread::Io(error)) => error.to_string(),
             Stop::Unwritten(Failure::NoSpace(error)) => {
-                shared.cleaning.room.ran_out(shared.paths.folder());
+                if error.is_full_disk() {
+                    shared.cleaning.room.ran_out(shared.paths.folder());
+                }
                 error.to_string()
             }
             Stop::Unwritten(failure) => return Err(failure),

@@ -13,8 +13,11 @@ mod slot;
 
 use std::{
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
+
+use futures::future::BoxFuture;
 
 use crate::{
     error::Failure,
@@ -27,6 +30,9 @@ use flush::Flush;
 use slot::SlotState;
 pub(crate) use slot::{FlushSlot, FullJournal, Room};
 
+/// How long to wait where only time can help: the process has no more files to open.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// The I/O work that flushes and cleans.
 pub(crate) struct Keeper {
     life: Life,
@@ -36,6 +42,8 @@ pub(crate) struct Keeper {
     /// Journals that no image names any more, and that a backup may still need.
     retired: Vec<u64>,
     turns: Turns,
+    /// Until when to wait where only time can help.
+    pause: Option<BoxFuture<'static, ()>>,
 }
 
 impl Keeper {
@@ -46,11 +54,12 @@ impl Keeper {
             image,
             flush: None,
             retired: Vec::new(),
+            pause: None,
         }
     }
 
     /// Does one step. Ready when the log has ended.
-    pub(crate) fn poll(&mut self, context: &Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let shared = Arc::clone(&self.life.0);
         shared.keeper.register(context.waker());
         if shared.is_stopping() {
@@ -60,10 +69,20 @@ impl Keeper {
             // The log has died: no file is written any more.
             return Poll::Pending;
         }
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(context));
+            self.pause = None;
+        }
         match self.turn(&shared, context) {
             Ok(true) => context.waker().wake_by_ref(),
             Ok(false) => {}
-            Err(Failure::NoSpace(error) | Failure::Fatal(error)) => {
+            Err(Failure::NoSpace(error)) => {
+                tracing::debug!(%error, "cleaning waits");
+                let until = shared.clock.elapsed() + PAUSE;
+                self.pause = Some(shared.clock.sleep_until(until));
+                context.waker().wake_by_ref();
+            }
+            Err(Failure::Fatal(error)) => {
                 shared.die(&error);
             }
             Err(Failure::Damaged(_)) => unreachable!("damage stops its partition, not the keeper"),
@@ -86,10 +105,12 @@ impl Keeper {
             Err(Failure::NoSpace(error)) => {
                 // The next who appends is told; and what has expired makes room.
                 tracing::debug!(%error, "a full journal cannot be flushed");
-                shared.cleaning.room.ran_out(shared.paths.folder());
+                if error.is_full_disk() {
+                    shared.cleaning.room.ran_out(shared.paths.folder());
+                    shared.cleaning.ask();
+                }
                 shared.flush.set(SlotState::NoSpace(error));
                 shared.queue.filled.wake();
-                shared.cleaning.ask();
                 Ok(true)
             }
             done => done.map(|()| true),
@@ -151,7 +172,9 @@ fn write(shared: &Shared, image: &Image) -> Result<(), Failure> {
     shared.check_fence()?;
     let write = || image::write(&*shared.vfs, &shared.paths, image);
     match write() {
-        Err(Failure::NoSpace(_)) if shared.cleaning.room.release(shared) => {
+        Err(Failure::NoSpace(error))
+            if error.is_full_disk() && shared.cleaning.room.release(shared) =>
+        {
             shared.cleaning.ask();
             write()
         }

@@ -234,7 +234,8 @@ impl Checked {
 
 /// Files that the log does not know.
 fn stray(vfs: &dyn Vfs, paths: &Paths, image: &Image) -> Result<Vec<PathBuf>> {
-    let mut known: BTreeSet<PathBuf> = [paths.lock(), paths.mark(), paths.image()].into();
+    let mut known: BTreeSet<PathBuf> =
+        [paths.lock(), paths.mark(), paths.reserve(), paths.image()].into();
     for (id, _, record) in partitions(image) {
         let segments = record.segments.iter();
         known.extend(segments.map(|segment| paths.segment(id, segment.name())));

@@ -337,8 +337,10 @@ impl Writer {
             Failure::NoSpace(error) => {
                 // Whoever asked is told; that is where it is heard of.
                 tracing::debug!(%error, "appends are refused");
-                shared.cleaning.room.ran_out(shared.paths.folder());
-                shared.clean_soon();
+                if error.is_full_disk() {
+                    shared.cleaning.room.ran_out(shared.paths.folder());
+                    shared.clean_soon();
+                }
                 (error, shared.queue.take_all())
             }
             Failure::Fatal(cause) => (shared.die(&cause), Vec::new()),
@@ -358,7 +360,7 @@ impl Writer {
             }
         }
         items.append(&mut waiting);
-        if matches!(error, Error::NoSpace { .. }) {
+        if error.is_full_disk() {
             items = self.make_room(shared, items);
         }
         for item in items {
