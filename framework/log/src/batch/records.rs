@@ -147,6 +147,7 @@ impl<'a> Records<'a> {
 impl<'a> Iterator for Records<'a> {
     type Item = RecordView<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<RecordView<'a>> {
         loop {
             if self.bytes.is_empty() {
@@ -205,6 +206,7 @@ fn are_sound(header: &Header, mut bytes: &[u8]) -> bool {
 }
 
 /// Takes a record off the front of `bytes`.
+#[inline]
 fn take<'a>(bytes: &mut &'a [u8], header: &Header) -> Option<RecordView<'a>> {
     let offset_delta = varint::take(bytes)?;
     if offset_delta > u64::from(header.last_offset_delta) {
@@ -240,12 +242,14 @@ fn take<'a>(bytes: &mut &'a [u8], header: &Header) -> Option<RecordView<'a>> {
     })
 }
 
+#[inline]
 fn take_byte(bytes: &mut &[u8]) -> Option<u8> {
     let (&byte, rest) = bytes.split_first()?;
     *bytes = rest;
     Some(byte)
 }
 
+#[inline]
 fn take_slice<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     let len = usize::try_from(varint::take(bytes)?).ok()?;
     let (slice, rest) = bytes.split_at_checked(len)?;

@@ -11,7 +11,19 @@ pub(crate) fn put(bytes: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Takes a number off the front of `bytes`; `None` if there is none, or none that fits.
+#[inline]
 pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
+    // Most are this short.
+    match bytes.split_first() {
+        Some((&byte, rest)) if byte < 0x80 => {
+            *bytes = rest;
+            Some(byte.into())
+        }
+        _ => take_long(bytes),
+    }
+}
+
+fn take_long(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = bytes.split_first()?;
@@ -34,6 +46,7 @@ pub(crate) fn zigzag(value: i64) -> u64 {
 }
 
 /// Undoes [`zigzag`].
+#[inline]
 pub(crate) fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }

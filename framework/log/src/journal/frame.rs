@@ -66,9 +66,7 @@ pub(crate) fn encode(
     frame.resize(HEAD_LEN, 0);
     for entry in entries {
         let (kind, id, end, body, checksum) = match entry {
-            Entry::Batch { id, end, body } => {
-                (1_u32, *id, *end, body, header::whole_checksum(body))
-            }
+            Entry::Batch { id, end, body } => (1_u32, *id, *end, body, header::checksum(body)),
             Entry::Change(body) => {
                 let nobody = PartitionId {
                     topic: 0,
@@ -230,13 +228,16 @@ pub(crate) fn entries(head: &Head, frame: &Bytes) -> Option<Vec<Found>> {
         let from = at.min(frame.len());
         at = at.saturating_add(u32_at(row, 4) as usize);
         let body = frame.slice(from..at.min(frame.len()));
-        let whole = crc32c::crc32c(&body) == u32_at(row, 8);
-        found.push(match (kind, whole) {
-            (1, true) => Found::Whole(Entry::Batch { id, end, body }),
-            (1, false) => Found::Broken { id: Some(id), end },
-            (2, true) => Found::Whole(Entry::Change(body)),
-            (2, false) => Found::Broken { id: None, end },
-            (kind, _) => Found::Unknown(kind),
+        let checksum = u32_at(row, 8);
+        found.push(match kind {
+            // A batch has its own, which was made when it was sealed.
+            1 if header::is_batch_with(&body, checksum) => {
+                Found::Whole(Entry::Batch { id, end, body })
+            }
+            1 => Found::Broken { id: Some(id), end },
+            2 if crc32c::crc32c(&body) == checksum => Found::Whole(Entry::Change(body)),
+            2 => Found::Broken { id: None, end },
+            kind => Found::Unknown(kind),
         });
     }
     Some(found)
