@@ -39,8 +39,8 @@
 //!
 //! # How
 //!
-//! Calls return [`Ticket`]s and do no I/O; three I/O works do, which a
-//! [`Spawner`](levada_core::Spawner) runs: a *writer*, a *keeper* and a *reader*.
+//! Calls return [`Ticket`]s and do no I/O; I/O works do, which a
+//! [`Spawner`](levada_core::Spawner) runs: a *writer*, a *keeper* with its *flushers*, and a *reader*.
 //! A group commit is one frame in the *journal* and one sync, however many partitions it touches.
 //! Its batches stay in memory, where readers that keep up find them, until the journal is full;
 //! then they are flushed to their *segments*, a new *image* of the metadata says so, and the
@@ -58,6 +58,7 @@ mod envelope;
 mod error;
 mod fence;
 mod fetched;
+mod flusher;
 mod group;
 mod image;
 mod journal;

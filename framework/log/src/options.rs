@@ -4,12 +4,14 @@
 
 use std::{future::poll_fn, path::Path, sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
 use levada_core::{Clock, Seed, Spawner, SystemClock, Threads};
 
 use crate::{
     Error, Log, ReadOnly, Recovery, Result,
     catalog::Catalog,
     cleaner::Cleaning,
+    flusher::{FLUSHERS, Flusher},
     keeper::Keeper,
     limits::MAX_BATCH_BYTES,
     meta::Image,
@@ -84,7 +86,7 @@ impl Options {
         self
     }
 
-    /// What runs the I/O. Default: a thread for each of the three works.
+    /// What runs the I/O. Default: a thread for each of the seven works.
     pub fn spawner(mut self, spawner: Arc<dyn Spawner>) -> Self {
         self.spawner = spawner;
         self
@@ -259,29 +261,33 @@ impl Options {
             lock,
             cleaning,
         };
-        let shared = Arc::new(Shared::new(parts, 3));
+        let shared = Arc::new(Shared::new(parts, 3 + FLUSHERS));
 
         let mut writer = Writer::new(Arc::clone(&shared), journal, journal_id, commit);
         let mut keeper = Keeper::new(Arc::clone(&shared), image);
         let mut reader = Reader::new(Arc::clone(&shared));
         let handle = Arc::new(Handle::new(Arc::clone(&shared)));
-        let started = spawner
-            .spawn(
+        let mut works: Vec<(&str, BoxFuture<'static, ()>)> = vec![
+            (
                 "levada-log-writer",
                 Box::pin(poll_fn(move |cx| writer.poll(cx))),
-            )
-            .and_then(|()| {
-                spawner.spawn(
-                    "levada-log-keeper",
-                    Box::pin(poll_fn(move |cx| keeper.poll(cx))),
-                )
-            })
-            .and_then(|()| {
-                spawner.spawn(
-                    "levada-log-reader",
-                    Box::pin(poll_fn(move |cx| reader.poll(cx))),
-                )
-            });
+            ),
+            (
+                "levada-log-keeper",
+                Box::pin(poll_fn(move |cx| keeper.poll(cx))),
+            ),
+            (
+                "levada-log-reader",
+                Box::pin(poll_fn(move |cx| reader.poll(cx))),
+            ),
+        ];
+        for number in 0..FLUSHERS {
+            let flusher = Flusher::new(Arc::clone(&shared), number);
+            let work = Box::pin(poll_fn(move |cx| flusher.poll(cx)));
+            works.push(("levada-log-flusher", work));
+        }
+        let mut works = works.into_iter();
+        let started = works.try_for_each(|(name, work)| spawner.spawn(name, work));
         started.map_err(|e| Error::io("cannot start the I/O of", shared.paths.folder(), e))?;
         Ok(Log::new(handle, spawner, recovery))
     }

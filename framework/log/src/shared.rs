@@ -1,14 +1,15 @@
 //! What the handles of a log and its I/O work share.
 //!
-//! The works are the *writer* (group commits), the *keeper* (flushes full journals to segments) and
-//! the *reader* (fetches that need a file). Each is one future. What passes between them:
+//! The works are the *writer* (group commits), the *keeper* (flushes full journals to segments, and
+//! cleans), its *flushers*, and the *reader* (fetches that need a file). Each is one future. What
+//! passes between them:
 //!
 //! 1. Handles push items into the queue and reads into the reads; both have bounds.
 //! 2. The writer gives a full journal to the keeper through `flush`, one at a time, and waits for
 //!    it before it fills another: that is the bound on memory.
 //! 3. The first failure that leaves the disk's content unknown goes to `die`: the queue is closed
 //!    with it, everything that waits gets it, and no file is written any more.
-//! 4. The lock on the folder is let go by the last of the three works to end.
+//! 4. The lock on the folder is let go by the last of the works to end.
 
 use std::{
     fmt,
@@ -31,6 +32,7 @@ use crate::{
     cleaner::Cleaning,
     error::Failure,
     fence::Fence,
+    flusher::Jobs,
     keeper::FlushSlot,
     member::Mover,
     meta::{Outcome, Sequenced},
@@ -176,6 +178,7 @@ pub(crate) struct Shared {
     pub(crate) quotas: Quotas,
     pub(crate) reads: Reads,
     pub(crate) flush: FlushSlot,
+    pub(crate) jobs: Jobs,
     pub(crate) catalog: Mutex<Catalog>,
     /// All handles are gone, or the log was closed or has died: the works end.
     stopping: AtomicBool,
@@ -258,6 +261,7 @@ impl Shared {
             quotas,
             reads: Reads::default(),
             flush: FlushSlot::with_spare(spare),
+            jobs: Jobs::default(),
             catalog: Mutex::new(catalog),
             stopping: AtomicBool::new(false),
             keeper: AtomicWaker::new(),
@@ -276,6 +280,7 @@ impl Shared {
         for waker in [&self.queue.filled, &self.keeper, &self.reads.filled] {
             waker.wake();
         }
+        self.jobs.wake();
     }
 
     /// Lets the keeper see soon what can go.

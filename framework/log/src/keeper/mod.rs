@@ -91,39 +91,46 @@ impl Keeper {
     }
 
     /// Does one step; `false` if there is nothing to do before somebody wakes it.
-    fn turn(&mut self, shared: &Shared, context: &Context<'_>) -> Result<bool, Failure> {
+    fn turn(&mut self, shared: &Shared, context: &mut Context<'_>) -> Result<bool, Failure> {
         if self.flush.is_none() {
             let full = shared.flush.take();
             self.flush = full.map(|full| Flush::new(full, &self.image));
         }
         // What a flush would take of a reserve that was let go is for images.
         let can_flush = shared.flush.is_flushing() && !shared.cleaning.room.is_spent();
-        if self.flush.is_none() || !can_flush {
+        let flush = self.flush.as_mut();
+        let Some(flush) = flush.filter(|flush| can_flush || flush.is_running()) else {
             return self.clean(shared, context);
-        }
-        match self.flush_step(shared) {
-            Err(Failure::NoSpace(error)) => {
-                // The next who appends is told; and what has expired makes room.
-                tracing::debug!(%error, "a full journal cannot be flushed");
-                if error.is_full_disk() {
-                    shared.cleaning.room.ran_out(shared.paths.folder());
-                    shared.cleaning.ask();
-                }
-                shared.flush.set(SlotState::NoSpace(error));
-                shared.queue.filled.wake();
-                Ok(true)
-            }
-            done => done.map(|()| true),
+        };
+        match flush.poll(shared, context) {
+            Ok(Poll::Pending) => Ok(false),
+            Ok(Poll::Ready(())) => self.finish_flush(shared),
+            Err(failure) => Self::hold_up_flush(shared, failure),
         }
     }
 
-    fn flush_step(&mut self, shared: &Shared) -> Result<(), Failure> {
-        let flush = self.flush.as_mut();
-        let flush = flush.expect("a step is made while a journal is flushed");
-        if flush.step(shared)? {
-            return Ok(());
+    /// Ends a flush whose batches are all in segments.
+    fn finish_flush(&mut self, shared: &Shared) -> Result<bool, Failure> {
+        match self.finish(shared) {
+            Ok(()) => Ok(true),
+            Err(failure) => Self::hold_up_flush(shared, failure),
         }
-        self.finish(shared)
+    }
+
+    /// Lets a flush wait until there is room.
+    fn hold_up_flush(shared: &Shared, failure: Failure) -> Result<bool, Failure> {
+        let Failure::NoSpace(error) = failure else {
+            return Err(failure);
+        };
+        // The next who appends is told; and what has expired makes room.
+        tracing::debug!(%error, "a full journal cannot be flushed");
+        if error.is_full_disk() {
+            shared.cleaning.room.ran_out(shared.paths.folder());
+            shared.cleaning.ask();
+        }
+        shared.flush.set(SlotState::NoSpace(error));
+        shared.queue.filled.wake();
+        Ok(true)
     }
 
     /// Writes the image and lets the journal go.
