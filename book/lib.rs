@@ -14,6 +14,7 @@ macro_rules! chapters {
 
 chapters! {
     decisions: "src/decisions.md",
+    log: "src/log.md",
     log_format: "src/internals/log-format.md",
     own_operator: "src/own-operator.md",
     starting_again: "src/starting-again.md",

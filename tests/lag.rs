@@ -1,10 +1,18 @@
 //! Lag and counts are what a test counts itself, on a clock that it moves.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use futures::executor::block_on;
-use levada::{Topic, prelude::*, sink::Collected, source::TopicSource};
-use levada_testkit::{TestBench, TestPipeline};
+use levada::{
+    Running, Topic, engine::backend::EmbeddedBackend, prelude::*, sink::Collected,
+    source::TopicSource,
+};
+use levada_core::Timestamp;
+use levada_log::{Batch, Log, Record, Retention, TopicOptions};
+use levada_testkit::{TestBench, TestClock, TestPipeline};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -20,9 +28,9 @@ fn write(bench: &TestBench, topic: &Topic<u32>, count: u32) {
 }
 
 /// What a recorder shows of the log and of the group, as Prometheus collects it.
-fn shown(run: &TestPipeline) -> Vec<String> {
+fn shown(running: &Running) -> Vec<String> {
     let recorder = PrometheusBuilder::new().build_recorder();
-    let progress = run.running().progress();
+    let progress = running.progress();
     metrics::with_local_recorder(&recorder, || block_on(progress.publish()));
     let text = recorder.handle().render();
     let families = ["levada_topic_", "levada_group_"];
@@ -93,7 +101,7 @@ fn a_stalled_group_lags_by_what_was_appended_and_by_the_age_of_the_oldest() {
         "{group=\"slow\",topic=\"numbers\",partition=\"0\"}",
     );
     assert_eq!(
-        shown(&run),
+        shown(run.running()),
         [
             format!("levada_group_committed_offset{of_group} 1"),
             format!("levada_group_lag_records{of_group} 4"),
@@ -230,4 +238,67 @@ fn a_pipeline_whose_input_has_ended_stops_before_its_calls_are_done() {
         "it waits for its calls"
     );
     assert!(done.is_empty());
+}
+
+#[test]
+fn a_group_is_told_how_long_retention_leaves_what_it_has_not_done() {
+    const DAY: Duration = Duration::from_hours(24);
+    let (folder, clock) = (
+        tempfile::tempdir().unwrap(),
+        TestClock::at(Timestamp::from_millis(0)),
+    );
+    let log = Log::options().clock(Arc::new(clock.clone()));
+    let log = log.open(folder.path()).unwrap();
+    let kept = TopicOptions::new()
+        .codec("msgpack/1")
+        .partitioner("murmur2/1");
+    let for_a_day = kept.clone().retention(Retention::forever().age(DAY));
+    let numbers = log.create_topic("numbers", for_a_day).wait().unwrap();
+    let for_good = log.create_topic("primes", kept).wait().unwrap();
+    for _ in 0..2 {
+        for topic in [&numbers, &for_good] {
+            let mut batch = Batch::new();
+            batch.push(&Record::of(&[7])).unwrap();
+            topic.partition(0).unwrap().append(batch).wait().unwrap();
+        }
+        clock.advance(10 * SECOND);
+    }
+    let done = [(&numbers.partition(0).unwrap(), 1)];
+    log.group("further").unwrap().commit(&done).wait().unwrap();
+
+    let backend = Arc::new(EmbeddedBackend::on(log));
+    let levada = Levada::builder().clock(clock.clone()).on(backend);
+    let prepared = |group: &str, name: &str| {
+        let pipeline = levada.pipeline(group);
+        let from = levada.topic::<u32>(name).open().unwrap();
+        pipeline.source(topic(&from)).sink(discard());
+        pipeline.prepare().unwrap().running // Nothing moves.
+    };
+    let told = |running: &Running| {
+        let lines = shown(running).into_iter();
+        let mut of = lines.filter(|line| line.starts_with("levada_group_retention_seconds"));
+        let line = of.next()?;
+        Some(line.split_once("} ")?.1.to_owned())
+    };
+    let first = prepared("first", "numbers");
+    assert_eq!(told(&first).as_deref(), Some("86380"));
+    assert_eq!(
+        block_on(first.lag())[0].retained_for,
+        Some(Duration::from_secs(86_380))
+    );
+    assert_eq!(
+        told(&prepared("further", "numbers")).as_deref(),
+        Some("86390")
+    );
+    assert_eq!(
+        told(&prepared("first", "primes")),
+        None,
+        "nothing would remove it"
+    );
+
+    clock.advance(Duration::from_hours(1));
+    assert_eq!(told(&first).as_deref(), Some("82780"));
+    numbers.set_retention(Retention::forever()).wait().unwrap();
+    assert_eq!(told(&first).as_deref(), Some("inf"), "no longer");
+    assert_eq!(block_on(first.lag())[0].retained_for, None);
 }

@@ -64,6 +64,7 @@ use std::{
     ops::ControlFlow,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures::future::BoxFuture;
@@ -243,6 +244,13 @@ pub trait Partition: fmt::Debug + Send + Sync + 'static {
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let _ = cx;
         Poll::Ready(())
+    }
+
+    /// How long the record at `offset` will be kept at least, as things are. `None` where it is
+    /// kept for good, or nobody can tell.
+    fn retained_for(&self, offset: u64) -> Option<Duration> {
+        let _ = offset;
+        None
     }
 }
 

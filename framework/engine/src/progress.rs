@@ -4,13 +4,17 @@
 //! have no gaps. Lag in seconds is the age, by append time, of the oldest record that is not done;
 //! 0 where there is none. Neither is ever negative: an end that was read before a position counts
 //! as that position.
+//!
+//! A group that falls behind loses records once retention reaches its position. How long that takes
+//! at least is shown beside the lag, where anything would be removed at all.
 
 use std::{
     collections::BTreeSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use levada_core::{
@@ -50,6 +54,8 @@ struct Reading {
     committed: Mutex<Option<u64>>,
     /// The append time of the record at this position, once it was looked up.
     oldest: Mutex<Option<(u64, Timestamp)>>,
+    /// A recorder was told how long the record at the position is kept.
+    was_limited: AtomicBool,
 }
 
 /// How far a group is behind in one partition.
@@ -100,6 +106,9 @@ pub struct Lag {
     pub records: u64,
     /// The age of the oldest record that is not done, in seconds.
     pub seconds: f64,
+    /// How long the topic keeps the record at the position at least; `None` where it does so for
+    /// good, or nobody can tell.
+    pub retained_for: Option<Duration>,
 }
 
 impl Progress {
@@ -172,7 +181,9 @@ impl Progress {
     /// Tells the recorder that the host program installed, if it installed one.
     ///
     /// `levada_group_committed_offset` is told only of groups that have committed a position: one
-    /// whose pipeline keeps state commits none.
+    /// whose pipeline keeps state commits none. `levada_group_retention_seconds` says how long the
+    /// record at the group's position is kept at least. It is told only where something would
+    /// remove that record; where nothing does any longer, it is infinite.
     pub async fn publish(&self) {
         let turn = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
         let lags = self.lag().await;
@@ -200,6 +211,9 @@ impl Progress {
             }
             gauge!("levada_group_lag_records", &group).set(float(lag.records));
             gauge!("levada_group_lag_seconds", &group).set(lag.seconds);
+            if let Some(seconds) = reading.retention_seconds(lag.retained_for) {
+                gauge!("levada_group_retention_seconds", &group).set(seconds);
+            }
         }
         for operator in &*self.operators {
             let labels = [
@@ -247,6 +261,7 @@ impl Reading {
             done: AtomicU64::new(done.unwrap_or(0)),
             committed: Mutex::new(committed),
             oldest: Mutex::default(),
+            was_limited: AtomicBool::new(false),
         })
     }
 
@@ -266,7 +281,19 @@ impl Reading {
             ends,
             records,
             seconds,
+            retained_for: self.partition.retained_for(position),
         }
+    }
+
+    /// What a recorder is told of how long the record at the position is kept: nothing where that
+    /// is for good, but infinity to one that was told of an end before, and would go on showing it.
+    fn retention_seconds(&self, retained_for: Option<Duration>) -> Option<f64> {
+        if let Some(left) = retained_for {
+            self.was_limited.store(true, Ordering::Relaxed);
+            return Some(left.as_secs_f64());
+        }
+        let was_limited = self.was_limited.load(Ordering::Relaxed);
+        was_limited.then_some(f64::INFINITY)
     }
 
     async fn age(&self, at: u64, now: Timestamp) -> f64 {

@@ -1,4 +1,4 @@
-//! Full disks, short and interrupted writes.
+//! Full disks, writes that are refused, short or interrupted, and reads that fail.
 
 use std::{
     fmt::Debug,
@@ -8,23 +8,27 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, OnceLock,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
     task::{Context, Wake, Waker},
 };
 
 use levada_log::{
-    Appended, Error, Log, Options, Partition, Ticket, TopicOptions,
+    Appended, Error, Log, Options, Partition, Status, Ticket, TopicOptions,
     vfs::{Open, OsFs, Vfs, VfsFile},
 };
 
-use crate::support::{Steps, batch, found, made, pass_to_os, read_all};
+use crate::support::{Steps, batch, found, made, pass_to_os, read_all, reopened};
 
 /// What goes wrong, and when.
 #[derive(Debug)]
 struct Faults {
     /// Bytes that can still be written.
     room: AtomicI64,
+    /// What a write gets when there is no room.
+    refusal: Mutex<io::ErrorKind>,
+    /// Nothing can be read.
+    unreadable: AtomicBool,
     /// The most that one write takes; every other one is interrupted first.
     write_bytes: AtomicUsize,
     calls: AtomicUsize,
@@ -43,6 +47,8 @@ impl Faults {
     fn none() -> Arc<Self> {
         Arc::new(Self {
             room: AtomicI64::new(i64::MAX),
+            refusal: Mutex::new(io::ErrorKind::StorageFull),
+            unreadable: AtomicBool::new(false),
             write_bytes: AtomicUsize::new(usize::MAX),
             calls: AtomicUsize::new(0),
         })
@@ -76,6 +82,9 @@ impl Vfs for Faulty {
 
 impl VfsFile for FaultyFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        if self.faults.unreadable.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the disk gives nothing"));
+        }
         self.file.read_at(buf, offset)
     }
 
@@ -95,7 +104,7 @@ impl VfsFile for FaultyFile {
             .file
             .write_at(&buf[..buf.len().min(limit).min(room)], offset)?;
         if taken == 0 && !buf.is_empty() {
-            return Err(io::ErrorKind::StorageFull.into());
+            return Err((*faults.refusal.lock().unwrap()).into());
         }
         faults
             .room
@@ -226,6 +235,75 @@ fn append_in_the_middle_of_refusals_overtakes_nothing_and_blocks_nothing() {
         steps.wait(log.close()).unwrap();
         assert_eq!(read(&options().open(folder.path()).unwrap()), kept);
     }
+}
+
+#[test]
+fn spent_quota_and_a_limit_of_file_size_are_a_full_disk() {
+    for kind in [io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge] {
+        let (folder, faults) = (tempfile::tempdir().unwrap(), Faults::none());
+        let log = faults.options().open(folder.path()).unwrap();
+        let orders = made(&log, "orders");
+        *faults.refusal.lock().unwrap() = kind;
+        faults.room.store(30_000, Ordering::SeqCst);
+        let (acknowledged, error) = append_until_refused(&orders, 1000);
+        assert!(matches!(error, Some(Error::NoSpace { .. })), "{error:?}");
+        assert_eq!(read_all(&orders, 0).len() as u64, acknowledged);
+        faults.room.store(i64::MAX, Ordering::SeqCst);
+        let again = || orders.append(batch(&[b"again"])).wait();
+        assert!((0..10).any(|_| again().is_ok()), "{kind}: appends resume");
+    }
+}
+
+#[test]
+fn write_that_is_refused_for_another_reason_ends_the_writer_and_reads_go_on() {
+    let kinds = [
+        io::ErrorKind::ReadOnlyFilesystem,
+        io::ErrorKind::PermissionDenied,
+    ];
+    for kind in kinds {
+        let (folder, faults) = (tempfile::tempdir().unwrap(), Faults::none());
+        let log = faults.options().open(folder.path()).unwrap();
+        let orders = made(&log, "orders");
+        *faults.refusal.lock().unwrap() = kind;
+        faults.room.store(100_000, Ordering::SeqCst);
+        let (acknowledged, error) = append_until_refused(&orders, 1000);
+        assert!(matches!(error, Some(Error::Dead { .. })), "{error:?}");
+        assert_eq!(read_all(&orders, 0).len() as u64, acknowledged);
+        faults.room.store(i64::MAX, Ordering::SeqCst);
+        let refused = orders.append(batch(&[b"again"])).wait();
+        assert!(
+            matches!(refused, Err(Error::Dead { .. })),
+            "not tried again"
+        );
+        drop((orders, log));
+        let log = reopened(|| faults.options(), folder.path());
+        let read = read_all(&found(&log, "orders"), 0).len() as u64;
+        assert!((acknowledged..=acknowledged + 1).contains(&read), "{kind}");
+    }
+}
+
+#[test]
+fn read_that_fails_is_an_error_of_that_read_alone() {
+    let (folder, faults) = (tempfile::tempdir().unwrap(), Faults::none());
+    let log = faults.options().open(folder.path()).unwrap();
+    let orders = made(&log, "orders");
+    assert_eq!(append_until_refused(&orders, 200).0, 200);
+    log.close().wait().unwrap();
+    let log = faults.options().open(folder.path()).unwrap();
+    let orders = found(&log, "orders");
+    faults.unreadable.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        let failed = orders.fetch(0, 1000).wait();
+        assert!(matches!(failed, Err(Error::Io { .. })), "{failed:?}");
+    }
+    assert_eq!(
+        orders.status(),
+        Status::Healthy,
+        "nothing is known to be damaged"
+    );
+    faults.unreadable.store(false, Ordering::SeqCst);
+    orders.append(batch(&[b"again"])).wait().unwrap();
+    assert_eq!(read_all(&orders, 0).len(), 201);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Sizes that were written by somebody else cost neither a panic nor memory.
+//! Sizes that were written by somebody else cost neither a panic nor memory, and formats of a newer
+//! release are told from damage.
 
 use std::{
     fs,
@@ -8,7 +9,7 @@ use std::{
 
 use levada_log::{Batch, Error, Log, Record};
 
-use crate::support::{Steps, batch, copy, found, journal, made, segments, small};
+use crate::support::{Steps, batch, contents, copy, found, journal, made, segments, small};
 
 /// What a size could be set to.
 const HOSTILE: [u32; 7] = [0, 1, 4096, 1 << 24, i32::MAX as u32, 1 << 31, u32::MAX];
@@ -168,5 +169,46 @@ fn hostile_sizes_in_the_image_bring_nothing_wrong() {
             fs::write(&image, &spoilt).unwrap();
             check(scene.path(), &[], &format!("{number} at {at}"));
         }
+    }
+}
+
+#[test]
+fn newer_versions_of_image_frame_and_batch_are_refused_by_name_and_left_as_they_are() {
+    let flushed_folder = tempfile::tempdir().unwrap();
+    let segment = flushed(flushed_folder.path(), batch(&[b"only"]));
+    let crash = tempfile::tempdir().unwrap();
+    let running = tempfile::tempdir().unwrap();
+    let log = Log::open(running.path()).unwrap();
+    made(&log, "orders")
+        .append(batch(&[b"only"]))
+        .wait()
+        .unwrap();
+    copy(running.path(), crash.path());
+    let newer = |path: &Path, at: usize| {
+        let mut bytes = fs::read(path).unwrap();
+        assert_eq!(bytes[at], 1, "the version");
+        bytes[at] = 2;
+        fs::write(path, bytes).unwrap();
+    };
+
+    newer(&segment, 4);
+    let log = Log::open(flushed_folder.path()).unwrap();
+    let said = found(&log, "orders").fetch(0, 100).wait().unwrap_err();
+    let unknown = "a version that this release does not know";
+    assert!(said.to_string().contains(unknown), "{said}");
+
+    for (is_of_the_image, at) in [(false, 4096 + 4), (true, 4)] {
+        let folder = tempfile::tempdir().unwrap();
+        copy(crash.path(), folder.path());
+        let path = if is_of_the_image {
+            folder.path().join("image")
+        } else {
+            journal(folder.path())
+        };
+        newer(&path, at);
+        let before = contents(folder.path());
+        let said = Log::open(folder.path()).map(drop).unwrap_err();
+        assert!(matches!(said, Error::Newer { .. }), "{said}");
+        assert_eq!(contents(folder.path()), before);
     }
 }

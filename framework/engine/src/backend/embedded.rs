@@ -5,6 +5,7 @@ use std::{
     path::Path,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use futures::{FutureExt as _, TryFutureExt as _, future};
@@ -265,5 +266,9 @@ impl backend::Partition for EmbeddedPartition {
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.partition.poll_room(cx)
+    }
+
+    fn retained_for(&self, offset: u64) -> Option<Duration> {
+        self.partition.retained_for(offset)
     }
 }
