@@ -74,6 +74,7 @@ mod options;
 mod partition;
 mod paths;
 mod pins;
+mod planted;
 mod producer;
 mod queue;
 mod quota;
