@@ -75,6 +75,7 @@ mod options;
 mod partition;
 mod paths;
 mod pins;
+mod planted;
 mod producer;
 mod queue;
 mod quota;

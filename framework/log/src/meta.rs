@@ -23,6 +23,7 @@ use crate::{
     cleaner::Compacted,
     limits::{MAX_UNSYNCED_OFFSETS, SEQUENCE_WINDOW},
     partition::PartitionId,
+    planted::planted,
 };
 
 /// Features that an image may require and this release has. None yet.
@@ -382,7 +383,7 @@ impl Image {
                     producer.open.take_if(|open| open.epoch == epoch);
                 }
                 let aborted = ranges.into_iter().filter(|_| outcome == Outcome::Aborted);
-                for (id, range) in aborted {
+                for (id, range) in aborted.filter(|_| !planted("aborts_forgotten")) {
                     if let Some(record) = self.partition_mut(id) {
                         record.aborted.push(Aborted {
                             producer,
@@ -530,6 +531,7 @@ impl Image {
     pub(crate) fn lift_unsynced(&mut self) {
         let weak = self.topics.values_mut();
         let weak = weak.filter(|topic| topic.settings.acks != Acks::Durable);
+        let weak = weak.filter(|_| !planted("offsets_reused"));
         for record in weak.flat_map(|topic| &mut topic.partitions) {
             record.next += MAX_UNSYNCED_OFFSETS;
         }
@@ -571,7 +573,9 @@ impl Sequenced {
 impl PartitionImage {
     /// Remembers what a producer appended, and forgets the oldest.
     fn note_sequences(&mut self, header: &Header) {
-        if let Some((producer, batch)) = Sequenced::of(header) {
+        if let Some((producer, batch)) = Sequenced::of(header)
+            && !planted("sequences_forgotten")
+        {
             let window = self.sequences.entry(producer).or_default();
             window.push_back(batch);
             if window.len() > SEQUENCE_WINDOW {

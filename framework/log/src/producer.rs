@@ -23,6 +23,7 @@ use crate::{
     limits::MAX_PARTITIONS,
     meta::{Change, Outcome},
     partition::PartitionId,
+    planted::planted,
     queue::Queue,
     shared::{Handle, Item, Shared, lock},
 };
@@ -350,7 +351,8 @@ impl ProducerState {
     /// Its life, if `epoch` is still the last that was given out.
     fn life(&self, epoch: u64) -> Result<MutexGuard<'_, Life>> {
         let life = lock(&self.life);
-        if life.epoch != epoch || matches!(life.phase, Phase::Forgotten) {
+        let is_fenced = life.epoch != epoch && !planted("zombie_admitted");
+        if is_fenced || matches!(life.phase, Phase::Forgotten) {
             return Err(Error::ProducerFenced {
                 producer: Arc::clone(&self.name),
             });

@@ -21,6 +21,7 @@ use crate::{campaign::Campaign, runner::Options};
 /// All campaigns, in the order in which they run.
 const CAMPAIGNS: &[Campaign] = &[
     log::power_cuts::POWER_CUTS,
+    log::compaction::COMPACTION,
     log::histories::HISTORY,
     log::histories::killed::KILLED,
     log::flips::FLIPS,

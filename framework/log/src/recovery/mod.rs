@@ -143,7 +143,7 @@ fn recover(folder: Folder<'_>, segment_bytes: u64, nonce: u64) -> Result<Recover
     };
     let (journal, journal_id) = begin(folder, &mut image, &journals)?;
     let spare = folder.retire(&image, &journals, &recovery);
-    folder.remove_dropped(&mut image);
+    folder.remove_dropped(&mut image)?;
     folder.remove_leftovers(&image)?;
     tracing::info!(
         folder = %paths.folder().display(), instance = image.instance, ?recovery, "log opened"

@@ -31,6 +31,7 @@ use crate::{
     member::Mover,
     meta::Change,
     partition::{Appended, PartitionId, state::PartitionState},
+    planted::planted,
     shared::{Item, Life, Shared, lock},
     ticket::Completion,
 };
@@ -221,7 +222,7 @@ impl Writer {
         if self.unsynced_before + self.unsynced > MAX_OFFSETS_PER_COMMIT {
             commit.acks = Acks::Durable;
         }
-        if cfg!(planted = "ack_early") {
+        if planted("ack_early") {
             let acks = commit.acks;
             let turn = self.finish(shared, commit);
             let written = self.write(&entries, acks);
@@ -241,7 +242,8 @@ impl Writer {
     fn write(&mut self, entries: &[Entry], acks: Acks) -> Result<(), Failure> {
         self.journal.write(self.commit, entries)?;
         if acks == Acks::Durable {
-            if let Some(mut previous) = self.previous.take() {
+            let previous = self.previous.take();
+            if let Some(mut previous) = previous.filter(|_| !planted("previous_unsynced")) {
                 previous.sync()?;
             }
             self.journal.sync()?;

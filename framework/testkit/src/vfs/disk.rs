@@ -30,6 +30,10 @@ pub(super) struct File {
     pub(super) durable: Vec<u8>,
     /// What leads from the second to the first, in order.
     pub(super) unsynced: Vec<Change>,
+    /// The room that it takes on the disk: what was written, without holes.
+    pub(super) room: u64,
+    /// How many programs have it open.
+    pub(super) opened: usize,
 }
 
 /// Names, and what they stand for. The root, `/` or empty, is there without being named.
@@ -51,7 +55,13 @@ pub(super) struct Disk {
 
 impl File {
     pub(super) fn change(&mut self, change: Change) {
+        let before = self.live.len();
         change.apply(&mut self.live);
+        let after = self.live.len();
+        self.room = match change {
+            Change::Write { .. } => self.room + (after - before) as u64,
+            Change::SetLen(_) => self.room.min(after as u64),
+        };
         self.unsynced.push(change);
     }
 
@@ -145,6 +155,11 @@ impl Disk {
         let mut entries: Vec<_> = entries.collect();
         entries.sort_by(|a, b| a.name.as_encoded_bytes().cmp(b.name.as_encoded_bytes()));
         Ok(entries)
+    }
+
+    /// Whether a file has a name, or somebody has it open.
+    pub(super) fn is_used(&self, id: FileId) -> bool {
+        self.files[&id].opened > 0 || self.live.values().any(|node| *node == Node::File(id))
     }
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {

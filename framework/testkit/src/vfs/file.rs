@@ -76,10 +76,13 @@ impl VfsFile for FaultyFile {
             if index(len) > file.live.len() {
                 machine.control.needs_room()?;
             }
-            machine
-                .disk
-                .file(self.file)
-                .change(Change::SetLen(index(len)));
+            let file = machine.disk.file(self.file);
+            let before = file.room;
+            file.change(Change::SetLen(index(len)));
+            let freed = before - file.room;
+            if let Some(room) = &mut machine.control.room {
+                *room += freed;
+            }
             Ok(())
         })
     }
@@ -88,6 +91,14 @@ impl VfsFile for FaultyFile {
         self.fs.call("len", &self.path, |machine| {
             Ok(machine.disk.file(self.file).live.len() as u64)
         })
+    }
+}
+
+impl Drop for FaultyFile {
+    fn drop(&mut self) {
+        let mut machine = self.fs.machine();
+        machine.disk.file(self.file).opened -= 1;
+        machine.let_go(self.file);
     }
 }
 

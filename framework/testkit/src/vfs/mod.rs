@@ -43,7 +43,7 @@ pub use cut::Keep;
 pub use faults::{Fault, Fired, When};
 pub use planted::{NoDirSync, SkipFsync};
 
-use disk::Disk;
+use disk::{Disk, FileId};
 use faults::{Control, Life};
 use file::FaultyFile;
 
@@ -129,6 +129,8 @@ impl FaultyFs {
     }
 
     /// How many bytes files may still grow by until the disk is full. `None`: it never is.
+    ///
+    /// A file gives its bytes back when it has no name any more and nobody has it open.
     ///
     /// # Examples
     ///
@@ -341,18 +343,34 @@ impl Machine {
         self.disk.locks.clear();
         self.control.heal();
         self.control.life = Life::Up;
+        for file in self.disk.files.values_mut() {
+            (file.opened, file.room) = (0, file.live.len() as u64);
+        }
+    }
+
+    /// Gives back the room of a file, unless it is used.
+    fn let_go(&mut self, file: FileId) {
+        if self.disk.is_used(file) {
+            return;
+        }
+        let freed = std::mem::take(&mut self.disk.file(file).room);
+        if let Some(room) = &mut self.control.room {
+            *room += freed;
+        }
     }
 }
 
 impl Vfs for FaultyFs {
     fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
         let file = self.call("open", path, |machine| {
-            if open == Open::CreateNew {
+            let file = if open == Open::CreateNew {
                 machine.control.needs_room()?;
-                machine.disk.create(path)
+                machine.disk.create(path)?
             } else {
-                machine.disk.find(path)
-            }
+                machine.disk.find(path)?
+            };
+            machine.disk.file(file).opened += 1;
+            Ok(file)
         })?;
         let (fs, path) = (self.clone(), path.to_path_buf());
         Ok(Box::new(FaultyFile { fs, path, file }))
@@ -373,12 +391,20 @@ impl Vfs for FaultyFs {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.call("rename", to, |machine| machine.disk.rename(from, to))
+        self.call("rename", to, |machine| {
+            let replaced = machine.disk.find(to);
+            machine.disk.rename(from, to)?;
+            replaced.into_iter().for_each(|file| machine.let_go(file));
+            Ok(())
+        })
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.call("remove_file", path, |machine| {
-            machine.disk.remove_file(path)
+            let file = machine.disk.find(path)?;
+            machine.disk.remove_file(path)?;
+            machine.let_go(file);
+            Ok(())
         })
     }
 

@@ -301,3 +301,27 @@ fn rot_reaches_the_disk_and_what_programs_see() {
         b"wader"
     );
 }
+
+#[test]
+fn removed_file_gives_its_room_back_once_nobody_has_it_open() {
+    let fs = fs(1);
+    let file = named(&fs, "/a");
+    fs.set_room(Some(10));
+    let free = || fs.free_space(Path::new("/")).unwrap();
+    file.write_all_at(&[1; 8], 0).unwrap();
+    assert_eq!(free(), 2);
+    file.set_len(6).unwrap();
+    assert_eq!(free(), 4);
+    fs.remove_file(Path::new("/a")).unwrap();
+    assert_eq!(free(), 4, "it is open");
+    drop(file);
+    assert_eq!(free(), 10);
+
+    let (next, old) = (named(&fs, "/next"), named(&fs, "/old"));
+    old.write_all_at(&[1; 7], 0).unwrap();
+    next.write_all_at(&[1; 3], 0).unwrap();
+    drop((next, old));
+    assert_eq!(free(), 0);
+    fs.rename(Path::new("/next"), Path::new("/old")).unwrap();
+    assert_eq!(free(), 7, "what was replaced is gone");
+}

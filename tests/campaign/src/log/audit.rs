@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use levada_log::{Acks, Error, Log, Partition};
+use levada_core::Timestamp;
+use levada_log::{Acks, Error, Log, Partition, Retention};
 
 use super::{
-    ledger::{Attempt, Fate, Ledger, PartitionLedger, TopicLedger},
+    ledger::{Fate, Ledger, PartitionLedger, TopicLedger},
     payload::Tag,
     require,
     steps::Steps,
@@ -24,7 +25,26 @@ pub(crate) struct Excuse {
 
 /// Compares a healthy log with the ledger: the first promise that does not hold is the fault.
 pub(crate) fn audit(ledger: &mut Ledger, log: &Log, steps: &Steps) -> Result<(), Fault> {
+    glance(ledger, log, steps)?;
     compare(ledger, log, steps, None)
+}
+
+/// Reads at the start of what may expire, before it does.
+fn glance(ledger: &Ledger, log: &Log, steps: &Steps) -> Result<(), Fault> {
+    let expires = |topic: &&TopicLedger| topic.retention != Retention::forever();
+    for expected in ledger.topics.iter().filter(expires) {
+        let Ok(topic) = log.topic(&expected.name) else {
+            continue;
+        };
+        for at in 0..topic.partitions() {
+            let partition = topic.partition(at)?;
+            match steps.wait(partition.fetch(partition.start(), 1))? {
+                Ok(_) | Err(Error::OutOfRange { .. }) => {}
+                Err(error) => return Err(format!("{}: {error}", expected.name).into()),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Compares a log whose files have rotted: what is damaged must say so.
@@ -43,8 +63,11 @@ fn compare(
     steps: &Steps,
     excuse: Option<Excuse>,
 ) -> Result<(), Fault> {
+    // Let what has expired go first, so that nothing does while it is read.
+    while steps.step() {}
+    let (step, now) = (ledger.step, ledger.now);
     for (number, expected) in ledger.topics.iter_mut().enumerate() {
-        topic((number, ledger.step), expected, log, steps, excuse)
+        topic((number, step, now), expected, log, steps, excuse)
             .map_err(|fault| format!("{}: {fault}", expected.name))?;
     }
     for (&(group, topic, partition), expected) in &mut ledger.positions {
@@ -58,7 +81,7 @@ fn compare(
 }
 
 fn topic(
-    (number, step): (usize, u64),
+    (number, step, now): (usize, u64, Timestamp),
     expected: &mut TopicLedger,
     log: &Log,
     steps: &Steps,
@@ -87,6 +110,9 @@ fn topic(
     );
     for (at, ledger) in (0..).zip(&mut expected.partitions) {
         let partition = topic.partition(at)?;
+        ledger
+            .starts_at(partition.start(), &expected.retention, now)
+            .map_err(|fault| format!("partition {at}: {fault}"))?;
         let (found, damaged) = read(&partition, steps)?;
         if let (Some(reason), None) = (&damaged, excuse) {
             return Err(format!("partition {at} is damaged: {reason}").into());
@@ -173,7 +199,7 @@ impl Judged {
                 "offset {offset} has append {number}, after append {next} and offset {end}"
             );
             let batch = Self::batch(ledger, tag, left)?;
-            self.missing(&mut ledger.attempts, next..number)?;
+            self.missing(ledger, next..number)?;
             let Some(attempt) = ledger.attempts.get_mut(number) else {
                 return Err(format!("append {number} was never made").into());
             };
@@ -202,7 +228,7 @@ impl Judged {
         }
         if self.is_whole {
             let all = ledger.attempts.len();
-            self.missing(&mut ledger.attempts, next..all)?;
+            self.missing(ledger, next..all)?;
         }
         Ok(())
     }
@@ -232,13 +258,15 @@ impl Judged {
     }
 
     /// Takes in that appends are missing which have, or may have, later ones behind them.
-    fn missing(&self, attempts: &mut [Attempt], range: Range<usize>) -> Result<(), Fault> {
+    fn missing(&self, ledger: &mut PartitionLedger, range: Range<usize>) -> Result<(), Fault> {
+        let (start, attempts) = (ledger.start, &mut ledger.attempts);
         let later = attempts
             .get(range.end)
             .map(|attempt| (attempt.life, attempt.fate));
         for number in range {
             let attempt = &mut attempts[number];
             match attempt.fate {
+                _ if attempt.is_before(start) => {}
                 Fate::Acknowledged if self.excused != Some(number) => {
                     return Err(format!(
                         "append {number} was acknowledged at {:?}, and is gone",
@@ -251,7 +279,8 @@ impl Judged {
                     // One that was sent again is there once; a full disk refuses silently what was
                     // acknowledged before it was written.
                     let again = attempt.sent.is_some_and(|sent| sent.again);
-                    let loose = again || self.acks == Acks::None;
+                    // One that has expired before anybody saw where it was is not missed.
+                    let loose = again || self.acks == Acks::None || start > 0;
                     require!(
                         loose || later != Some((attempt.life, Fate::Unknown)),
                         "append {number} is gone, and one after it is there"

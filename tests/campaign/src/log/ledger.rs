@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use levada_log::Acks;
+use levada_core::Timestamp;
+use levada_log::{Acks, Retention};
 
 use crate::{campaign::Fault, log::require};
 
@@ -30,6 +31,10 @@ pub(crate) struct Attempt {
     pub(crate) sent: Option<Sent>,
     /// In which step of the scene it was acknowledged.
     pub(crate) step: u64,
+    /// What it takes at most where it is stored.
+    pub(crate) bytes: u64,
+    /// When it was appended.
+    pub(crate) time: Timestamp,
 }
 
 /// A batch that a producer numbered.
@@ -47,6 +52,8 @@ pub(crate) struct PartitionLedger {
     pub(crate) attempts: Vec<Attempt>,
     /// All offsets below may have been seen by somebody, so none is given again.
     pub(crate) seen: u64,
+    /// What lies before has expired.
+    pub(crate) start: u64,
 }
 
 /// A topic, as it must be.
@@ -54,6 +61,7 @@ pub(crate) struct PartitionLedger {
 pub(crate) struct TopicLedger {
     pub(crate) name: String,
     pub(crate) acks: Acks,
+    pub(crate) retention: Retention,
     pub(crate) fate: Fate,
     /// `Refused` while nobody asked for it.
     pub(crate) sealed: Fate,
@@ -77,6 +85,8 @@ pub(crate) type Seat = (usize, usize, usize);
 pub(crate) struct Ledger {
     pub(crate) topics: Vec<TopicLedger>,
     pub(crate) positions: BTreeMap<Seat, PositionLedger>,
+    /// The time by the log's clock.
+    pub(crate) now: Timestamp,
     /// The step of the scene, counted over all lives.
     pub(crate) step: u64,
     /// The step in which something was called durable last: all that was acknowledged in an earlier
@@ -112,7 +122,13 @@ impl Ledger {
 
 impl PartitionLedger {
     /// Takes in an append that is about to be made; returns its number.
-    pub(crate) fn attempt(&mut self, count: u32, life: u64, sent: Option<Sent>) -> usize {
+    pub(crate) fn attempt(
+        &mut self,
+        count: u32,
+        life: u64,
+        sent: Option<Sent>,
+        time: Timestamp,
+    ) -> usize {
         self.attempts.push(Attempt {
             count,
             fate: Fate::Unknown,
@@ -120,8 +136,51 @@ impl PartitionLedger {
             life,
             sent,
             step: 0,
+            bytes: 0,
+            time,
         });
         self.attempts.len() - 1
+    }
+
+    /// Takes in where the partition starts; how many batches have expired since it was asked last.
+    pub(crate) fn starts_at(
+        &mut self,
+        start: u64,
+        retention: &Retention,
+        now: Timestamp,
+    ) -> Result<u64, Fault> {
+        let before = std::mem::replace(&mut self.start, start);
+        require!(start >= before, "it starts at {start}, after {before}");
+        let there = self.attempts.iter_mut().enumerate();
+        let there = there.filter(|(_, it)| it.fate != Fate::Refused);
+        let (mut expired, mut left) = (0, 0);
+        let mut too_young = None;
+        for (number, attempt) in there {
+            if attempt.offsets.is_empty() || attempt.offsets.start >= start {
+                left += attempt.bytes;
+                continue;
+            }
+            require!(
+                attempt.offsets.end <= start,
+                "append {number} is torn by the start {start}"
+            );
+            if attempt.offsets.start < before {
+                continue;
+            }
+            // What has expired was there.
+            attempt.fate = Fate::Acknowledged;
+            expired += 1;
+            let is_old = |age| now > attempt.time + age;
+            if !retention.max_age().is_some_and(is_old) {
+                too_young = Some(number);
+            }
+        }
+        let by_size = retention.max_bytes().is_some_and(|kept| left >= kept);
+        require!(
+            too_young.is_none() || by_size,
+            "append {too_young:?} has expired at {now:?} by {retention:?}, with {left} bytes left"
+        );
+        Ok(expired)
     }
 
     /// Takes in that an append was acknowledged.
@@ -173,10 +232,18 @@ impl PartitionLedger {
     }
 }
 
+impl Attempt {
+    /// Whether it lies before the start of its partition.
+    pub(crate) fn is_before(&self, start: u64) -> bool {
+        !self.offsets.is_empty() && self.offsets.end <= start
+    }
+}
+
 impl TopicLedger {
-    pub(crate) fn new(number: usize, partitions: usize, acks: Acks) -> Self {
+    pub(crate) fn new(number: usize, partitions: usize, acks: Acks, retention: Retention) -> Self {
         Self {
             acks,
+            retention,
             name: format!("topic-{number}"),
             fate: Fate::Unknown,
             sealed: Fate::Refused,

@@ -10,6 +10,7 @@
 //! 4. Positions are those that were acknowledged last, or later ones; sealed topics stay sealed.
 
 mod audit;
+pub(crate) mod compaction;
 #[cfg(test)]
 mod crash_points;
 pub(crate) mod flips;

@@ -39,8 +39,11 @@ impl Tag {
         let place = (u64::from(topic) << 40) ^ (u64::from(partition) << 32) ^ u64::from(index);
         let mut rng = Seed::new(attempt ^ place.rotate_left(24)).rng("filler");
         let most = if rng.chance(1, 32) { 4096 } else { 128 };
+        // Of some a compressed topic makes something smaller.
+        let repeats = rng.chance(1, 2).then(|| rng.next_u64());
         for _ in 0..rng.below(most / 8) {
-            value.extend_from_slice(&rng.next_u64().to_le_bytes());
+            let word = repeats.unwrap_or_else(|| rng.next_u64());
+            value.extend_from_slice(&word.to_le_bytes());
         }
         value
     }

@@ -1,10 +1,11 @@
-//! Campaign: bugs are planted, and the campaign of power cuts must catch each of them.
+//! Campaign: bugs are planted, and the general campaigns must catch each of them.
 //!
-//! Two are planted through the file system, here. Three are in the log, where no seam can express
-//! them: behind `cfg(planted = "..")`, which is set for a build of its own, in `target/planted`:
+//! Two are planted through the file system, here. The others are in the log, where no seam can
+//! express them: all in one build of its own, in `target/planted`, which asks the environment which
+//! of them is on:
 //!
 //! ```text
-//! RUSTFLAGS='--cfg planted="ack_early"' cargo run --package levada-campaign \
+//! RUSTFLAGS='--cfg planted' LEVADA_PLANTED=ack_early cargo run --package levada-campaign \
 //!     --target-dir target/planted -- --only power-cuts --count 1000
 //! ```
 
@@ -16,6 +17,8 @@ use std::{
 };
 
 use super::{
+    compaction::COMPACTION,
+    histories::HISTORY,
     power_cuts::{POWER_CUTS, play},
     scene::Plant,
 };
@@ -24,26 +27,76 @@ use crate::campaign::{Campaign, Cases, Fault, Verdict};
 /// The campaign.
 pub(crate) const PLANTED: Campaign = Campaign {
     name: "planted",
-    about: "Plants a bug in each case, and expects the cases of power-cuts to catch it.",
+    about: "Plants a bug in each case, and expects another campaign to catch it.",
     full: BUGS.len() as u64,
     ci: BUGS.len() as u64,
     weight: 5,
     start: || Ok(Box::new(Planted::default())),
 };
 
-/// Cases of power-cuts in which a bug must be caught.
+/// Cases in which a bug must be caught.
 const MOST_CASES: u64 = 1_000;
 
 /// The bugs, in the order of their cases.
-const BUGS: [(&str, Bug); 5] = [
+const BUGS: [(&str, Bug); 16] = [
     ("files are not synced", Bug::Seam(Plant::SkipFsync)),
     ("folders are not synced", Bug::Seam(Plant::NoDirSync)),
-    ("appends are acknowledged early", Bug::Cfg("ack_early")),
+    (
+        "appends are acknowledged early",
+        Bug::Log("ack_early", &POWER_CUTS),
+    ),
     (
         "damage is taken for a torn end",
-        Bug::Cfg("interior_truncate"),
+        Bug::Log("interior_truncate", &POWER_CUTS),
     ),
-    ("the fence is not looked at", Bug::Cfg("no_fence")),
+    (
+        "the fence is not looked at",
+        Bug::Log("no_fence", &POWER_CUTS),
+    ),
+    (
+        "the sequences of producers are not in the image",
+        Bug::Log("sequences_forgotten", &POWER_CUTS),
+    ),
+    (
+        "a repeat is answered before its original",
+        Bug::Log("repeat_early", &POWER_CUTS),
+    ),
+    (
+        "a producer that is fenced may append",
+        Bug::Log("zombie_admitted", &POWER_CUTS),
+    ),
+    (
+        "the journal before is not synced",
+        Bug::Log("previous_unsynced", &POWER_CUTS),
+    ),
+    (
+        "offsets that were never durable are given again",
+        Bug::Log("offsets_reused", &POWER_CUTS),
+    ),
+    (
+        "what has expired is removed before the image says so",
+        Bug::Log("expired_removed_first", &POWER_CUTS),
+    ),
+    (
+        "what was compacted is removed before the image says so",
+        Bug::Log("inputs_removed_first", &COMPACTION),
+    ),
+    (
+        "a record that was aborted takes the place of one that was not",
+        Bug::Log("aborted_supersedes", &COMPACTION),
+    ),
+    (
+        "tombstones go before their time",
+        Bug::Log("tombstones_early", &COMPACTION),
+    ),
+    (
+        "what was aborted is not in the image",
+        Bug::Log("aborts_forgotten", &COMPACTION),
+    ),
+    (
+        "readers of committed records see open transactions",
+        Bug::Log("open_shown", &HISTORY),
+    ),
 ];
 
 /// Where a bug is planted.
@@ -51,8 +104,8 @@ const BUGS: [(&str, Bug); 5] = [
 enum Bug {
     /// In the file system.
     Seam(Plant),
-    /// In the log, by `cfg(planted = "..")`.
-    Cfg(&'static str),
+    /// In the log, under this name; and the campaign that catches it.
+    Log(&'static str, &'static Campaign),
 }
 
 /// What was caught, and by what.
@@ -69,7 +122,7 @@ impl Cases for Planted {
         let (name, bug) = BUGS.get(at).ok_or("there are no more bugs")?;
         let caught = match bug {
             Bug::Seam(plant) => caught_here(*plant),
-            Bug::Cfg(value) => caught_by_build(value)?,
+            Bug::Log(bug, campaign) => caught_by_build(bug, campaign)?,
         };
         match caught {
             Some(caught) => self.caught.push(format!("{name}: caught by {caught}")),
@@ -106,11 +159,12 @@ fn caught_here(plant: Plant) -> Option<String> {
 }
 
 /// What a build with the bug in it says when it catches the bug.
-fn caught_by_build(value: &str) -> Result<Option<String>, Fault> {
+fn caught_by_build(bug: &str, campaign: &Campaign) -> Result<Option<String>, Fault> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(root)
-        .env("RUSTFLAGS", format!("--cfg planted=\"{value}\""))
+        .env("RUSTFLAGS", "--cfg planted")
+        .env("LEVADA_PLANTED", bug)
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .args([
             "run",
@@ -120,12 +174,11 @@ fn caught_by_build(value: &str) -> Result<Option<String>, Fault> {
             "--target-dir",
         ])
         .arg(target()?)
-        .args(["--", "--only", POWER_CUTS.name, "--count"])
+        .args(["--", "--only", campaign.name, "--count"])
         .arg(MOST_CASES.to_string())
         .output()?;
     let said = String::from_utf8_lossy(&output.stdout);
-    let head = format!("FAILED {}, ", POWER_CUTS.name);
-    let caught = said.lines().find_map(|line| line.strip_prefix(&head));
+    let caught = said.lines().find_map(|line| line.strip_prefix("FAILED "));
     match (caught, output.status.success()) {
         (Some(caught), _) => Ok(Some(caught.to_owned())),
         (None, true) => Ok(None),

@@ -2,7 +2,10 @@
 
 use levada_testkit::vfs::{Fault as Faulty, Fired};
 
-use super::scene::{Plant, Scene, Shown};
+use super::{
+    require,
+    scene::{Plant, Scene, Shown},
+};
 use crate::campaign::{Campaign, Cases, Fault, Verdict};
 
 /// Things done in one case, beyond its restarts.
@@ -40,6 +43,9 @@ impl Cases for PowerCuts {
             fired,
             acknowledged,
             repeats,
+            zombies,
+            expired,
+            starts_moved,
             restarts,
             crashes_in_recovery,
             torn_commits,
@@ -50,6 +56,7 @@ impl Cases for PowerCuts {
         } = &self.shown;
         vec![
             format!("{acknowledged} records acknowledged, {repeats} repeats, {restarts} restarts"),
+            format!("{expired} batches expired in {starts_moved} moves, {zombies} zombies refused"),
             format!("{crashes_in_recovery} recoveries broken off, {torn_commits} torn commits"),
             format!("{dead_logs} logs dead after a failure, {takeovers} folders taken over"),
             format!("{damages} places damaged, of which {damages_noticed} were found"),
@@ -64,10 +71,14 @@ impl Cases for PowerCuts {
             return Ok(Verdict::NotJudged(reason));
         }
         let fired = self.shown.fired;
-        match Faulty::ALL.iter().find(|fault| fired[**fault] == 0) {
-            Some(fault) => Err(format!("no {fault} in any case").into()),
-            None => Ok(Verdict::Shown),
+        if let Some(fault) = Faulty::ALL.iter().find(|fault| fired[**fault] == 0) {
+            return Err(format!("no {fault} in any case").into());
         }
+        require!(
+            self.shown.starts_moved > 0,
+            "nothing has expired in any case"
+        );
+        Ok(Verdict::Shown)
     }
 }
 

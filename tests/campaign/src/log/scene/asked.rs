@@ -239,7 +239,11 @@ impl Scene {
     }
 
     /// Takes in a producer, which must know where it stands.
-    fn opened(&mut self, number: usize, answer: levada_log::Result<Producer>) -> Result<(), Fault> {
+    pub(super) fn opened(
+        &mut self,
+        number: usize,
+        answer: levada_log::Result<Producer>,
+    ) -> Result<(), Fault> {
         let producer = match answer {
             Ok(producer) => producer,
             Err(error) => return self.fate(&error).map(drop),
@@ -279,6 +283,14 @@ impl Scene {
                 return Ok(());
             }
             Err(Error::Closed) if self.life.is_closing => return Ok(()),
+            Err(Error::OutOfRange { start, .. }) => {
+                let kept = self.ledger.topics[topic].retention;
+                require!(
+                    from < start && kept != levada_log::Retention::forever(),
+                    "offset {from} is said to lie before {start}"
+                );
+                return Ok(());
+            }
             Err(error) => return Err(format!("a fetch was refused: {error}").into()),
         };
         let ledger = &self.ledger.topics[topic].partitions[partition];

@@ -7,10 +7,10 @@ mod restart;
 mod shown;
 mod takeover;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use levada_core::{Rng, Seed};
-use levada_log::{Acks, Batch, Log, TopicOptions, vfs::Vfs};
+use levada_core::{Clock as _, Rng, Seed};
+use levada_log::{Acks, Batch, Compression, Log, Producer, Retention, TopicOptions, vfs::Vfs};
 use levada_testkit::{
     TestClock,
     vfs::{Fault as Faulty, FaultyFs, NoDirSync, SkipFsync, When},
@@ -19,6 +19,8 @@ use levada_testkit::{
 use super::{
     ledger::{Fate, Ledger, Sent, TopicLedger},
     payload::Tag,
+    require,
+    steps::answered,
 };
 use crate::campaign::Fault;
 use asked::Asked;
@@ -34,6 +36,9 @@ const MOST_TOPICS: usize = 5;
 const MOST_ASKED: usize = 40;
 /// Producers that number what they send.
 const PRODUCERS: usize = 2;
+/// What a topic keeps that does not keep everything. A segment spans a second at least, and 4 KiB.
+const AGE: Duration = Duration::from_secs(20);
+const BYTES: u64 = 8 << 10;
 
 /// A bug that the file system can plant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,6 +98,7 @@ impl Scene {
             life: Life::ended(seed),
             shown: Shown::default(),
         };
+        scene.ledger.now = scene.clock.now();
         scene.reopen()?;
         Ok(scene)
     }
@@ -120,10 +126,40 @@ impl Scene {
             180..182 => self.end(Ending::Drop)?,
             182..185 => self.takeover()?,
             185..191 => self.damage()?,
-            _ => self.clock.advance(std::time::Duration::from_millis(7)),
+            _ => self.pass_time(),
         }
         let polls = self.rng.below(8);
-        self.work(polls)
+        self.work(polls)?;
+        self.look_at_starts()
+    }
+
+    /// Lets some time pass: a moment, or many of them.
+    fn pass_time(&mut self) {
+        let most = if self.rng.chance(1, 2) { 7 } else { 8_000 };
+        let millis = 1 + self.rng.below(most);
+        self.clock.advance(Duration::from_millis(millis));
+        self.ledger.now = self.clock.now();
+    }
+
+    /// Takes in what has expired, before more time passes.
+    fn look_at_starts(&mut self) -> Result<(), Fault> {
+        let now = self.ledger.now;
+        for topic in self
+            .topics(|topic| topic.fate == Fate::Acknowledged)
+            .collect::<Vec<_>>()
+        {
+            for partition in 0..self.ledger.topics[topic].partitions.len() {
+                let start = self.partition(topic, partition)?.start();
+                let ledger = &mut self.ledger.topics[topic];
+                let (retention, ledger) = (&ledger.retention, &mut ledger.partitions[partition]);
+                let moved = start > ledger.start;
+                self.shown.starts_moved += u64::from(moved);
+                self.shown.expired += ledger
+                    .starts_at(start, retention, now)
+                    .map_err(|fault| format!("topic {topic} partition {partition}: {fault}"))?;
+            }
+        }
+        Ok(())
     }
 
     /// Ends in order and looks once more; what was shown, and the hash of all that happened.
@@ -186,8 +222,9 @@ impl Scene {
         count: u32,
         sent: Option<Sent>,
     ) -> Result<(usize, Batch), Fault> {
+        let (now, life) = (self.ledger.now, self.life.number);
         let ledger = &mut self.ledger.topics[topic].partitions[partition];
-        let number = ledger.attempt(count, self.life.number, sent);
+        let number = ledger.attempt(count, life, sent, now);
         let tag = Tag {
             topic: u32::try_from(topic)?,
             partition: u32::try_from(partition)?,
@@ -195,7 +232,9 @@ impl Scene {
             index: 0,
             count,
         };
-        Ok((number, tag.batch()?))
+        let batch = tag.batch()?;
+        ledger.attempts[number].bytes = batch.size() as u64;
+        Ok((number, batch))
     }
 
     /// Sends something by a producer, which may have to be opened first; or what it sent last, once
@@ -205,9 +244,15 @@ impl Scene {
         let again = self.rng.chance(1, 3);
         if self.life.producers[producer].is_none() || self.rng.chance(1, 16) {
             let name = format!("producer-{producer}");
-            let ticket = self.life.log().producer(&name);
+            let mut ticket = self.life.log().producer(&name);
             // Whoever had the name before is fenced.
-            self.life.producers[producer] = None;
+            let zombie = self.life.producers[producer].take();
+            if let Some(refused) = answered(&mut ticket) {
+                return self.opened(producer, refused);
+            }
+            if let Some(zombie) = zombie {
+                self.send_as_zombie(&zombie)?;
+            }
             return self.ask(Asked::OpenProducer { producer, ticket });
         }
         let Some((topic, partition)) = self.pick() else {
@@ -234,7 +279,36 @@ impl Scene {
             again: false,
         };
         let count = u32::try_from(1 + self.rng.below(6))?;
-        self.send_as((topic, partition), count, sent, None)
+        self.send_as((topic, partition), count, sent, None)?;
+        if self.rng.chance(1, 4) {
+            // As a client that has lost patience, while the first is on its way.
+            let ledger = &self.ledger.topics[topic].partitions[partition];
+            let original = ledger.attempts.len() - 1;
+            let sent = Sent {
+                again: true,
+                ..sent
+            };
+            self.send_as((topic, partition), count, sent, Some(original))?;
+        }
+        Ok(())
+    }
+
+    /// Lets a producer that is fenced send something: it is refused at once.
+    fn send_as_zombie(&mut self, zombie: &Producer) -> Result<(), Fault> {
+        let Some((topic, partition)) = self.pick() else {
+            return Ok(());
+        };
+        let place = self.partition(topic, partition)?;
+        let (number, batch) = self.batch((topic, partition), 1, None)?;
+        self.ledger.topics[topic].partitions[partition].attempts[number].fate = Fate::Refused;
+        let mut ticket = zombie.append(&place, zombie.next_sequence(&place), batch);
+        let answer = answered(&mut ticket);
+        require!(
+            matches!(answer, Some(Err(_))),
+            "a fenced producer sent something: {answer:?}"
+        );
+        self.shown.zombies += 1;
+        Ok(())
     }
 
     /// Sends a batch under a sequence, which the `original` may have had before.
@@ -246,6 +320,12 @@ impl Scene {
         original: Option<usize>,
     ) -> Result<(), Fault> {
         let place = self.partition(topic, partition)?;
+        let expected = self.life.producers[sent.producer].as_ref();
+        let expected = expected.map_or(0, |handle| handle.next_sequence(&place));
+        // Refused meanwhile, with what was before it: then that comes first.
+        if original.is_some() && expected < sent.sequence {
+            return Ok(());
+        }
         let (number, batch) = self.batch((topic, partition), count, Some(sent))?;
         self.life.sent[sent.producer] = true;
         let handle = self.life.producers[sent.producer].as_ref();
@@ -281,10 +361,17 @@ impl Scene {
         } else {
             weak[below(&mut self.rng, weak.len())]
         };
-        let ledger = TopicLedger::new(topic, partitions, acks);
+        let retention = match self.rng.below(3) {
+            0 if topic > 0 && acks != Acks::None => Retention::forever().age(AGE),
+            1 if topic > 0 && acks != Acks::None => Retention::forever().bytes(BYTES),
+            _ => Retention::forever(),
+        };
+        let compression = [Compression::None, Compression::Lz4][below(&mut self.rng, 2)];
+        let ledger = TopicLedger::new(topic, partitions, acks, retention);
         self.ledger.topics.push(ledger);
         let partitions = u32::try_from(partitions).unwrap_or(1);
         let options = TopicOptions::new().partitions(partitions).acks(acks);
+        let options = options.retention(retention).compression(compression);
         let name = &self.ledger.topics[topic].name;
         let ticket = self.life.log().create_topic(name, options);
         self.life.asked.push(Asked::Create { topic, ticket });
@@ -374,6 +461,7 @@ impl Scene {
             .journal_bytes(self.journal_bytes)
             .segment_bytes(self.segment_bytes)
             .reserve_bytes(4 << 10)
+            .cleaning_interval(Duration::from_millis(1))
     }
 }
 

@@ -10,6 +10,11 @@ pub(crate) struct Shown {
     pub(crate) fired: Fired,
     pub(crate) acknowledged: u64,
     pub(crate) repeats: u64,
+    /// Batches of producers that were fenced, and refused.
+    pub(crate) zombies: u64,
+    /// Batches that have expired, and how often a start moved for them.
+    pub(crate) expired: u64,
+    pub(crate) starts_moved: u64,
     pub(crate) restarts: u64,
     pub(crate) crashes_in_recovery: u64,
     pub(crate) torn_commits: u64,
@@ -24,6 +29,9 @@ impl AddAssign for Shown {
         self.fired += other.fired;
         self.acknowledged += other.acknowledged;
         self.repeats += other.repeats;
+        self.zombies += other.zombies;
+        self.expired += other.expired;
+        self.starts_moved += other.starts_moved;
         self.restarts += other.restarts;
         self.crashes_in_recovery += other.crashes_in_recovery;
         self.torn_commits += other.torn_commits;

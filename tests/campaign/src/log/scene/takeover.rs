@@ -75,7 +75,8 @@ impl Scene {
                 Ok(appended) => {
                     return Err(format!("acknowledged {appended:?} in a taken folder").into());
                 }
-                Err(Error::NoSpace { .. }) => {}
+                // It takes back what it set aside, which is where it meets the fence.
+                Err(Error::NoSpace { .. }) => while first.steps.step() {},
                 // It had been told to seal the topic.
                 Err(Error::Sealed { .. }) => return Ok(()),
                 Err(Error::Dead { cause }) => {

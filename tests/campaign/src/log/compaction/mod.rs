@@ -1,0 +1,112 @@
+//! Campaign: a compacted topic equals a map, whatever becomes of the machine.
+
+mod model;
+mod stage;
+
+use super::require;
+use crate::campaign::{Campaign, Cases, Fault, Verdict};
+use stage::Stage;
+
+/// Things done in one case, beyond its restarts: about 2,000 operations.
+const ACTS: u32 = 350;
+/// Cases by which the campaign is judged.
+const ENOUGH: u64 = 40;
+
+/// The campaign.
+pub(crate) const COMPACTION: Campaign = Campaign {
+    name: "compaction",
+    about: "A compacted topic equals a map, with aborted transactions, kills and power cuts.",
+    full: 600,
+    ci: ENOUGH,
+    weight: 1,
+    start: || Ok(Box::new(Compactions::default())),
+};
+
+/// What was done to logs, and what became of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Struck {
+    operations: u64,
+    /// Transactions that were aborted.
+    aborted: u64,
+    kills: u64,
+    power_cuts: u64,
+    /// Times that a topic had fewer segments than before: compaction came to its end.
+    shrunk: u64,
+    /// Records that were found to be gone, at each look.
+    superseded: u64,
+    /// Keys of which not even the tombstone was left, at each look.
+    forgotten: u64,
+    /// Looks that an open transaction hid something from.
+    held_back: u64,
+}
+
+/// What the cases so far have shown.
+#[derive(Debug, Default)]
+struct Compactions {
+    cases: u64,
+    struck: Struck,
+}
+
+impl Cases for Compactions {
+    fn run(&mut self, number: u64) -> Result<(), Fault> {
+        let mut stage = Stage::new(number)?;
+        for act in 0..ACTS {
+            stage.act().map_err(|fault| format!("act {act}: {fault}"))?;
+        }
+        let struck = stage.finish()?;
+        self.cases += 1;
+        self.struck.add(struck);
+        Ok(())
+    }
+
+    fn summary(&self) -> Vec<String> {
+        let Struck {
+            operations,
+            aborted,
+            kills,
+            power_cuts,
+            shrunk,
+            superseded,
+            forgotten,
+            held_back,
+        } = self.struck;
+        vec![
+            format!("{operations} operations, {aborted} transactions aborted"),
+            format!("{kills} kills, {power_cuts} power cuts, segments became fewer {shrunk} times"),
+            format!("over all looks, {superseded} records had gone and {forgotten} tombstones"),
+            format!("{held_back} looks were kept back by an open transaction"),
+        ]
+    }
+
+    fn judge(&self) -> Result<Verdict, Fault> {
+        let (cases, struck) = (self.cases, self.struck);
+        if cases < ENOUGH {
+            let reason = format!("{cases} cases have run, and {ENOUGH} are needed");
+            return Ok(Verdict::NotJudged(reason));
+        }
+        for (count, what) in [
+            (struck.shrunk, "passes of compaction"),
+            (struck.superseded, "records that were compacted away"),
+            (struck.forgotten, "tombstones that went"),
+            (struck.aborted, "aborted transactions"),
+            (struck.kills, "kills"),
+            (struck.power_cuts, "power cuts"),
+        ] {
+            require!(count >= cases, "{count} {what} in {cases} cases");
+        }
+        Ok(Verdict::Shown)
+    }
+}
+
+impl Struck {
+    fn add(&mut self, other: Self) {
+        self.operations += other.operations;
+        self.aborted += other.aborted;
+        self.kills += other.kills;
+        self.power_cuts += other.power_cuts;
+        self.shrunk += other.shrunk;
+        self.superseded += other.superseded;
+        self.forgotten += other.forgotten;
+        self.held_back += other.held_back;
+    }
+}
