@@ -67,4 +67,6 @@ fn a_full_disk_is_named() {
     };
     let ended = run_after(mount, unshare(way), folder.path());
     assert_full(&ended);
+    let alarm = ended.first_line();
+    assert!(alarm.contains("there is little room left"), "{alarm}");
 }

@@ -180,10 +180,12 @@ impl Ended {
     }
 
     /// Asserts that it ended with this code and one sentence that has all of `parts`, and said
-    /// nothing else but how far it was.
+    /// nothing else but how far it was, and before that of a disk that fills up.
     pub(super) fn assert_refused(&self, code: i32, parts: &[&str]) {
         assert_eq!(self.code, Some(code), "{:#?}", self.said);
-        let mut said = self.said.iter().filter(|line| sent(line).is_none());
+        let is_alarm = |line: &str| line.contains("levada_log::cleaner::space: there is ");
+        let said = self.said.iter();
+        let mut said = said.filter(|line| sent(line).is_none() && !is_alarm(line));
         let error = said.next().map_or("", String::as_str);
         assert!(error.starts_with("error: "), "{:#?}", self.said);
         for part in parts {
@@ -192,6 +194,11 @@ impl Ended {
         // A usage error is followed by how to use it.
         let rest: Vec<_> = said.filter(|_| code != USAGE).collect();
         assert!(rest.is_empty(), "{rest:#?} beside {error:?}");
+    }
+
+    /// What it said first.
+    pub(super) fn first_line(&self) -> &str {
+        self.said.first().map_or("", String::as_str)
     }
 
     /// What it said last.
