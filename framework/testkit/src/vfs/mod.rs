@@ -394,7 +394,9 @@ impl Vfs for FaultyFs {
         self.call("rename", to, |machine| {
             let replaced = machine.disk.find(to);
             machine.disk.rename(from, to)?;
-            replaced.into_iter().for_each(|file| machine.let_go(file));
+            if let Ok(file) = replaced {
+                machine.let_go(file);
+            }
             Ok(())
         })
     }

@@ -109,4 +109,10 @@ mod tests {
             assert_ne!(trace(seed + 1).unwrap(), first, "seed {seed}");
         }
     }
+
+    #[test]
+    fn what_expires_is_old_enough_and_whole_whatever_becomes_of_the_machine() {
+        let shown = (0..8).map(|seed| play(seed, Plant::None).unwrap().0);
+        assert!(shown.map(|shown| shown.expired).sum::<u64>() > 0);
+    }
 }

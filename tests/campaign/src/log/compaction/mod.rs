@@ -110,3 +110,19 @@ impl Struck {
         self.held_back += other.held_back;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compacted_topic_equals_a_map_after_any_crash_and_what_was_aborted_stays_away() {
+        let mut compactions = Compactions::default();
+        for number in 0..4 {
+            compactions.run(number).unwrap();
+        }
+        let struck = compactions.struck;
+        assert!(struck.superseded > 0 && struck.forgotten > 0, "{struck:?}");
+        assert!(struck.aborted > 0 && struck.shrunk > 0, "{struck:?}");
+    }
+}

@@ -172,7 +172,7 @@ impl Model {
 mod tests {
     use super::*;
 
-    const TIME: Duration = Duration::from_secs(60);
+    const TIME: Duration = Duration::from_mins(1);
 
     /// Appends of one record each to one partition: keys, and whether they are tombstones.
     fn model(operations: &[(Key, bool)]) -> Model {

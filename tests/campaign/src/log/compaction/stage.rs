@@ -37,6 +37,15 @@ const MOST_FAULTS_IN_RECOVERY: u32 = 4;
 /// The header in which a record says its number.
 const NUMBER: &str = "number";
 
+/// What stops without having been asked.
+#[derive(Clone, Copy, Debug)]
+enum Stop {
+    /// The process.
+    Kill,
+    /// The machine, with any part of what was not synced.
+    PowerCut,
+}
+
 /// A call that waits for an answer.
 #[derive(Debug)]
 enum Asked {
@@ -115,8 +124,8 @@ impl Stage {
                 let calls = self.rng.below(80);
                 self.fs.inject(Faulty::Crash, When::After(calls));
             }
-            173..176 => self.crash(Some(true))?,
-            176..179 => self.crash(Some(false))?,
+            173..176 => self.crash(Some(Stop::Kill))?,
+            176..179 => self.crash(Some(Stop::PowerCut))?,
             179..182 => {
                 let fault = [Faulty::SyncFailed, Faulty::DirSyncFailed, Faulty::ReadError];
                 let fault = fault[self.below(3)];
@@ -205,12 +214,11 @@ impl Stage {
     /// Lets a producer have a transaction, with other appends beside it.
     fn transact(&mut self) -> Result<(), Fault> {
         let at = self.below(PRODUCERS);
-        let producer = match self.producers[at].take() {
-            Some(producer) => Ok(producer),
-            None => {
-                let log = self.log.as_ref().ok_or("no log is open")?;
-                self.steps.wait(log.producer(&format!("producer-{at}")))?
-            }
+        let producer = if let Some(producer) = self.producers[at].take() {
+            Ok(producer)
+        } else {
+            let log = self.log.as_ref().ok_or("no log is open")?;
+            self.steps.wait(log.producer(&format!("producer-{at}")))?
         };
         let Ok(mut producer) = producer else {
             return Ok(());
@@ -313,10 +321,10 @@ impl Stage {
         }
     }
 
-    /// Stops the machine, or the process if it is said, and opens the folder again.
-    fn crash(&mut self, kills: Option<bool>) -> Result<(), Fault> {
-        let kills = kills.unwrap_or_else(|| self.rng.chance(1, 3));
-        self.strike(kills);
+    /// Stops the process or the machine, whichever is said, and opens the folder again.
+    fn crash(&mut self, stop: Option<Stop>) -> Result<(), Fault> {
+        let stop = stop.unwrap_or_else(|| self.any_stop());
+        self.strike(stop);
         for tries in 0.. {
             if tries < MOST_FAULTS_IN_RECOVERY && self.rng.chance(1, 4) {
                 self.trip();
@@ -334,26 +342,33 @@ impl Stage {
                     require!(is_met, "a healthy folder was refused: {error}");
                 }
             }
-            let kills = self.rng.chance(1, 3);
-            self.strike(kills);
+            let stop = self.any_stop();
+            self.strike(stop);
         }
         self.look()?;
         self.model.settle();
         Ok(())
     }
 
-    fn strike(&mut self, kills: bool) {
+    fn any_stop(&mut self) -> Stop {
+        if self.rng.chance(1, 3) {
+            Stop::Kill
+        } else {
+            Stop::PowerCut
+        }
+    }
+
+    fn strike(&mut self, stop: Stop) {
         self.partitions.clear();
         self.producers = [const { None }; PRODUCERS];
         self.asked.clear();
         self.log = None;
-        if kills {
-            self.struck.kills += 1;
-            self.fs = self.fs.kill();
-        } else {
-            self.struck.power_cuts += 1;
-            self.fs = self.fs.power_cut(Keep::Any);
-        }
+        let (fs, count) = match stop {
+            Stop::Kill => (self.fs.kill(), &mut self.struck.kills),
+            Stop::PowerCut => (self.fs.power_cut(Keep::Any), &mut self.struck.power_cuts),
+        };
+        *count += 1;
+        self.fs = fs;
         self.steps = Steps::new(Seed::new(self.fs.calls()).rng("steps"));
         self.segments = 0;
     }
