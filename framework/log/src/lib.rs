@@ -58,6 +58,8 @@ mod envelope;
 mod error;
 mod fence;
 mod fetched;
+#[cfg(test)]
+mod frozen;
 mod group;
 mod image;
 mod journal;
