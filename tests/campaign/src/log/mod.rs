@@ -16,13 +16,13 @@ pub(crate) mod flips;
 pub(crate) mod histories;
 pub(crate) mod kills;
 mod ledger;
-mod payload;
+pub(crate) mod payload;
 pub(crate) mod planted;
 pub(crate) mod power_cuts;
 #[cfg(test)]
 mod regressions;
 mod scene;
-mod steps;
+pub(crate) mod steps;
 
 /// Returns a fault from the function around it unless a promise is kept.
 macro_rules! require {
@@ -32,4 +32,4 @@ macro_rules! require {
         }
     };
 }
-use require;
+pub(crate) use require;
