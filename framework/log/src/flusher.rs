@@ -1,8 +1,8 @@
 //! The flushers: each takes the batches of one partition to its segments at a time.
 //!
 //! A flush touches as many files as a journal has partitions, and each of them has to be synced. A
-//! disk is done with several syncs in little more time than with one, so several are on their way at
-//! once. Whoever writes a file syncs it, through the same descriptor.
+//! disk is done with several syncs in little more time than with one, so several are on their way
+//! at once. Whoever writes a file syncs it, through the same descriptor.
 //!
 //! The keeper gives out the jobs and takes in what they came to; it alone owns the image. A job
 //! that is lost to a panic counts as failed.

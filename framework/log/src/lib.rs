@@ -40,15 +40,15 @@
 //! # How
 //!
 //! Calls return [`Ticket`]s and do no I/O; I/O works do, which a
-//! [`Spawner`](levada_core::Spawner) runs: a *writer*, a *keeper* with its *flushers*, and a *reader*.
-//! A group commit is one frame in the *journal* and one sync, however many partitions it touches.
-//! Its batches stay in memory, where readers that keep up find them, until the journal is full;
-//! then they are flushed to their *segments*, a new *image* of the metadata says so, and the
+//! [`Spawner`](levada_core::Spawner) runs: a *writer*, a *keeper* with its *flushers*, and a
+//! *reader*. A group commit is one frame in the *journal* and one sync, however many partitions it
+//! touches. Its batches stay in memory, where readers that keep up find them, until the journal is
+//! full; then they are flushed to their *segments*, a new *image* of the metadata says so, and the
 //! journal's file is used again. The book has every byte (*Internals: log format*).
 //!
 //! Beside a log, and without one: [`Options::open_read_only`] reads its folder while it runs,
-//! [`Log::backup`] copies it, [`restore`] makes a folder of the copy; [`check`] says what is damaged
-//! in a folder, and [`repair`] makes a healthy one of what is sound in it.
+//! [`Log::backup`] copies it, [`restore`] makes a folder of the copy; [`check`] says what is
+//! damaged in a folder, and [`repair`] makes a healthy one of what is sound in it.
 
 mod batch;
 mod catalog;
@@ -59,6 +59,8 @@ mod error;
 mod fence;
 mod fetched;
 mod flusher;
+#[cfg(test)]
+mod frozen;
 mod group;
 mod image;
 mod journal;

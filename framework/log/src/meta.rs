@@ -526,8 +526,8 @@ impl Image {
         }
     }
 
-    /// Lifts next offsets above all that was acknowledged without being durable: a power cut may have
-    /// taken it without a trace, after somebody read it.
+    /// Lifts next offsets above all that was acknowledged without being durable: a power cut may
+    /// have taken it without a trace, after somebody read it.
     pub(crate) fn lift_unsynced(&mut self) {
         let weak = self.topics.values_mut();
         let weak = weak.filter(|topic| topic.settings.acks != Acks::Durable);

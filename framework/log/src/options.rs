@@ -131,8 +131,8 @@ impl Options {
         self
     }
 
-    /// How long a [transaction](crate::Transaction) may be open before the log aborts it. Default: a
-    /// minute.
+    /// How long a [transaction](crate::Transaction) may be open before the log aborts it. Default:
+    /// a minute.
     pub fn transaction_timeout(mut self, timeout: Duration) -> Self {
         self.limits.transaction_timeout = timeout;
         self

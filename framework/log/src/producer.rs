@@ -1,6 +1,7 @@
 //! Producers: who appends, so that repeats are known and zombies are refused.
 //!
-//! A producer has a name and, each time it is opened and each time it begins a transaction, the next
+//! A producer has a name and, each time it is opened and each time it begins a transaction, the
+//! next
 //! *epoch*. An epoch is durable before anything carries it, and names one life or one transaction.
 //!
 //! 1. Only the last epoch that was given out may append. That is decided under the producer's lock,
@@ -31,8 +32,8 @@ use crate::{
 /// Who appends under one name: its records are numbered, and it may append to many partitions at
 /// once by a [`Transaction`].
 ///
-/// Opening a name again fences whoever had it before, in this process or before a crash: its appends
-/// are refused from then on, and its open transaction is aborted.
+/// Opening a name again fences whoever had it before, in this process or before a crash: its
+/// appends are refused from then on, and its open transaction is aborted.
 ///
 /// # Examples
 ///

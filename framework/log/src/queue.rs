@@ -75,7 +75,8 @@ impl Queue {
         let mut waiting = lock(&self.waiting);
         if let Some(error) = waiting.closed.clone() {
             drop(waiting);
-            // Whoever pushes holds the locks of what a refusal would touch; nothing follows any more.
+            // Whoever pushes holds the locks of what a refusal would touch; nothing follows any
+            // more.
             item.answer(error);
             return;
         }

@@ -321,8 +321,8 @@ impl Reader {
     }
 }
 
-/// Whether the partition has no such segment any more: it was removed while it was read, and another
-/// has taken its place, or none.
+/// Whether the partition has no such segment any more: it was removed while it was read, and
+/// another has taken its place, or none.
 fn has_gone(partition: &PartitionState, segment: &Segment) -> bool {
     let now = partition.reading().segment_at(segment.base);
     now.map(|now| now.name()) != Some(segment.name())

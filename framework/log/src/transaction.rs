@@ -9,8 +9,8 @@ use crate::{Appended, Batch, Group, Partition, Producer, Ticket, meta::Outcome};
 ///
 /// Readers of committed records see none of it before it is committed, and never see it if it is
 /// aborted. Whatever they are to read behind it has to wait for its end, so it should be short. The
-/// log aborts it when it is dropped, when its producer's name is opened again, when the log is opened
-/// again, and when it is open for longer than
+/// log aborts it when it is dropped, when its producer's name is opened again, when the log is
+/// opened again, and when it is open for longer than
 /// [`Options::transaction_timeout`](crate::Options::transaction_timeout).
 ///
 /// # Examples
@@ -75,8 +75,8 @@ impl<'a> Transaction<'a> {
     ///
     /// By the ticket: [`Error::TransactionFailed`](crate::Error::TransactionFailed) when an append
     /// of it failed or it was open for too long; [`Error::ProducerFenced`](
-    /// crate::Error::ProducerFenced); [`Error::NoSpace`](crate::Error::NoSpace). It is then aborted.
-    /// After [`Error::Dead`](crate::Error::Dead) it shows when the log is opened again.
+    /// crate::Error::ProducerFenced); [`Error::NoSpace`](crate::Error::NoSpace). It is then
+    /// aborted. After [`Error::Dead`](crate::Error::Dead) it shows when the log is opened again.
     pub fn commit(mut self) -> Ticket<()> {
         self.ended = true;
         self.producer.end(Outcome::Committed, None)

@@ -19,6 +19,7 @@
 //! | [`compaction`] | a compacted topic is a map, whatever is removed of it |
 //! | [`space`] | a full disk is told before, refuses, and is made room on |
 //! | [`faults`] | full disks, short writes |
+//! | [`format`] | what an earlier release wrote opens, and holds what it held |
 //! | [`acks`] | what a topic acknowledges early is lost with the power only, and no offset is given twice |
 //! | [`producers`] | repeats are known, gaps, resets and zombies refused |
 //! | [`transactions`] | all or nothing, for readers of committed records |
@@ -43,6 +44,7 @@ mod damage;
 mod describe;
 mod failed_sync;
 mod faults;
+mod format;
 mod groups;
 mod hostile;
 mod machine;

@@ -227,8 +227,8 @@ pub(crate) fn small() -> Options {
         .vfs(Arc::new(OsFs))
 }
 
-/// The operating system's files, up to a call at which the process stops. What it had written stays,
-/// so a sync has nothing to do, and takes no time.
+/// The operating system's files, up to a call at which the process stops. What it had written
+/// stays, so a sync has nothing to do, and takes no time.
 #[derive(Clone, Debug)]
 pub(crate) struct Calls {
     made: Arc<AtomicU64>,

@@ -79,6 +79,11 @@ impl Victim {
         Ok(victim)
     }
 
+    /// The number of the process, for signals that are no kill.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it says next, within this time.
     pub fn listen(&self, time: Duration) -> Heard {
         match self.lines.recv_timeout(time) {

@@ -55,3 +55,8 @@ pub(crate) enum Verdict {
 
 /// Why a case or a campaign failed, in words for a person.
 pub(crate) type Fault = Box<dyn Error + Send + Sync>;
+
+/// Why a campaign cannot be run on this machine: said, and not held against it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Skipped(pub(crate) String);

@@ -8,6 +8,7 @@
 mod campaign;
 mod history;
 mod log;
+mod machine;
 mod runner;
 mod schedule;
 
@@ -27,6 +28,9 @@ const CAMPAIGNS: &[Campaign] = &[
     log::flips::FLIPS,
     log::kills::KILLS,
     log::planted::PLANTED,
+    machine::points::CRASH_POINTS,
+    machine::ext4::EXT4,
+    machine::failed_sync::FAILED_SYNC,
 ];
 
 #[expect(
@@ -34,7 +38,11 @@ const CAMPAIGNS: &[Campaign] = &[
     reason = "a command says on stderr why it did not run"
 )]
 fn main() -> ExitCode {
-    if let Some(code) = log::kills::child().or_else(log::histories::killed::child) {
+    let child = log::kills::child()
+        .or_else(log::histories::killed::child)
+        .or_else(machine::points::child)
+        .or_else(machine::failed_sync::child);
+    if let Some(code) = child {
         return code;
     }
     let options = Options::parse();

@@ -51,8 +51,8 @@ pub(crate) enum Entry {
     Change(Bytes),
 }
 
-/// Writes the frame of group commit `commit` into `frame`, without the padding after it. `synced` is
-/// the last one that is durable.
+/// Writes the frame of group commit `commit` into `frame`, without the padding after it. `synced`
+/// is the last one that is durable.
 pub(crate) fn encode(
     frame: &mut Vec<u8>,
     journal: JournalId,

@@ -33,8 +33,8 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Starts a journal, in the file of an old one if there is a spare. Group commit `synced` is the
-    /// last one that is durable.
+    /// Starts a journal, in the file of an old one if there is a spare. Group commit `synced` is
+    /// the last one that is durable.
     pub(crate) fn create(
         vfs: &dyn Vfs,
         paths: &Paths,

@@ -1,11 +1,11 @@
 //! Reads the journals after a stop, and tells a torn end from damage.
 //!
 //! Each frame names the last group commit that was durable when it was written. So one that a later
-//! frame says to be durable, in this journal or the next, was acknowledged, and if it is broken, that is
-//! damage: its partitions stop, its bytes stay. Only what was written since the last sync can be
-//! torn: one group commit, and before it those that only topics with weaker acknowledgements were
-//! in. It can as well have rotted after it was acknowledged, and no checksum tells the two apart. So
-//! from the first that is broken on it is cut, and the cut is reported.
+//! frame says to be durable, in this journal or the next, was acknowledged, and if it is broken,
+//! that is damage: its partitions stop, its bytes stay. Only what was written since the last sync
+//! can be torn: one group commit, and before it those that only topics with weaker acknowledgements
+//! were in. It can as well have rotted after it was acknowledged, and no checksum tells the two
+//! apart. So from the first that is broken on it is cut, and the cut is reported.
 
 use bytes::Bytes;
 

@@ -1,7 +1,7 @@
 //! A flush: a full journal's batches on their way to their segments.
 //!
-//! What the flushers come to is put together in a second image, which replaces the first when all is
-//! done; until then the one on disk stands, and recovery does the whole flush again, to the same
+//! What the flushers come to is put together in a second image, which replaces the first when all
+//! is done; until then the one on disk stands, and recovery does the whole flush again, to the same
 //! places. So retention can write an image while a full disk holds a flush up: it takes from both,
 //! and only while no flusher is at work.
 

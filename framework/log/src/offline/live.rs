@@ -7,8 +7,9 @@
 //! 3. Only what is known to be acknowledged is shown. A frame is, if a later one says so, if the
 //!    [`mark`] does, or if the log was closed in order. So the last group commit of a log that was
 //!    killed may be missing, until the folder is opened for writing, which settles it.
-//! 4. Something broken that a later frame knows to be acknowledged is damage, as it is for recovery;
-//!    but that frame may have come between two reads. So it is believed only when found again.
+//! 4. Something broken that a later frame knows to be acknowledged is damage, as it is for
+//!    recovery; but that frame may have come between two reads. So it is believed only when found
+//!    again.
 
 use std::{collections::BTreeMap, path::Path};
 

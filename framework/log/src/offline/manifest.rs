@@ -122,3 +122,39 @@ impl Manifest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frozen::assert_frozen;
+
+    #[test]
+    fn lists_of_backups_are_encoded_as_in_version_1() {
+        let id = PartitionId {
+            topic: 3,
+            partition: 1,
+        };
+        let name = SegmentName {
+            base: 10,
+            generation: 2,
+        };
+        let files = [
+            File::Image,
+            File::Mark,
+            File::Journal(7),
+            File::Segment(id, name),
+        ];
+        let files = (1000..).zip(files).map(|(bytes, file)| Listed {
+            file,
+            bytes,
+            checksum: u32::MAX,
+        });
+        let manifest = Manifest {
+            requires: Vec::new(),
+            instance: 5,
+            commit: 70,
+            files: files.collect(),
+        };
+        assert_frozen("backup", &manifest.bytes());
+    }
+}

@@ -1,13 +1,14 @@
 //! Where the next batch of a partition goes: the chain of those that wait for the writer.
 //!
 //! Each batch names, as its previous end, the end of the one pushed before it; the first that waits
-//! names the acknowledged end. A full disk breaks the chain, and what was pushed behind a refused batch
-//! must not overtake it. So:
+//! names the acknowledged end. A full disk breaks the chain, and what was pushed behind a refused
+//! batch must not overtake it. So:
 //!
-//! 1. The writer takes a batch only if it follows what is acknowledged, or what is before it in the same
-//!    group commit. Behind a refused batch none does, so each is refused in its turn.
-//! 2. The chain starts anew, at the acknowledged end, when the *last* batch that was pushed is refused.
-//!    So at any moment all batches of the partition that wait will be refused, or none for this.
+//! 1. The writer takes a batch only if it follows what is acknowledged, or what is before it in the
+//!    same group commit. Behind a refused batch none does, so each is refused in its turn.
+//! 2. The chain starts anew, at the acknowledged end, when the *last* batch that was pushed is
+//!    refused. So at any moment all batches of the partition that wait will be refused, or none for
+//!    this.
 //! 3. A refusal is answered under the same lock: what is pushed before its caller can know of it
 //!    is behind it, and what is pushed by a caller who knows finds the new start.
 //!
@@ -74,8 +75,8 @@ impl Appending {
         self.sequences.pushed(header);
     }
 
-    /// Says that a batch which was pushed is refused. If none was pushed behind it, the next follows
-    /// what is acknowledged, which ends at `end`.
+    /// Says that a batch which was pushed is refused. If none was pushed behind it, the next
+    /// follows what is acknowledged, which ends at `end`.
     pub(super) fn refused(&mut self, header: &Header, end: u64) {
         if self.previous_end == header.end() {
             self.previous_end = end;

@@ -140,8 +140,8 @@ impl Reading {
         self.failed.is_some() || self.phase == Phase::Stopped || self.sealed_at().is_some()
     }
 
-    /// The segment that holds the first batch at or after `from`, if it is in one; `None` also before
-    /// the start, so that nobody reads on at a later place than was asked for.
+    /// The segment that holds the first batch at or after `from`, if it is in one; `None` also
+    /// before the start, so that nobody reads on at a later place than was asked for.
     pub(crate) fn segment_at(&self, from: u64) -> Option<Segment> {
         if from < self.start {
             return None;
@@ -321,7 +321,8 @@ impl Reading {
         stays(&segments, index, &self.retention, now)
     }
 
-    /// Shows what `newer`, the same partition seen later, shows; that is left with what this showed.
+    /// Shows what `newer`, the same partition seen later, shows; that is left with what this
+    /// showed.
     pub(crate) fn become_as(&mut self, newer: &mut Self) {
         std::mem::swap(self, newer);
         self.wakers = std::mem::take(&mut newer.wakers);

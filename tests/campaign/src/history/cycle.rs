@@ -10,8 +10,8 @@ pub(super) type Edge = (u32, u32, Dependency);
 /// A cycle in a graph of so many nodes, if it has one: its nodes, each with why the next one in the
 /// cycle comes after it.
 ///
-/// Nodes from which nothing goes on are in no cycle, so they are taken away until none is left; from
-/// any other node the way goes on for ever, so it comes back.
+/// Nodes from which nothing goes on are in no cycle, so they are taken away until none is left;
+/// from any other node the way goes on for ever, so it comes back.
 pub(super) fn find(mut edges: Vec<Edge>, nodes: usize) -> Option<Vec<(u32, Dependency)>> {
     edges.sort_unstable();
     edges.dedup_by_key(|(from, to, _)| (*from, *to));

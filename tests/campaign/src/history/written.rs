@@ -153,8 +153,8 @@ impl Written {
         self.answered(poll, records, end, end)
     }
 
-    /// Client 10 has read these values from the start on, and is to go on at `next`, in a place that
-    /// ends at `end`.
+    /// Client 10 has read these values from the start on, and is to go on at `next`, in a place
+    /// that ends at `end`.
     pub(super) fn read_a_part(
         &mut self,
         place: Place,

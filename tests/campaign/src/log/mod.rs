@@ -1,8 +1,8 @@
 //! The campaigns of the log: crashes of a simulated machine, kills of a real process, planted bugs,
 //! recorded histories.
 //!
-//! Where nothing else is said, what was appended, and what was said of it, is kept outside of the log, in a [`ledger`]; an
-//! [`audit`] compares a log that was opened again with it:
+//! Where nothing else is said, what was appended, and what was said of it, is kept outside of the
+//! log, in a [`ledger`]; an [`audit`] compares a log that was opened again with it:
 //!
 //! 1. Each acknowledged record is there: at the same offset, with the same bytes.
 //! 2. Nothing is there that was not sent, or that was refused.
@@ -17,13 +17,13 @@ pub(crate) mod flips;
 pub(crate) mod histories;
 pub(crate) mod kills;
 mod ledger;
-mod payload;
+pub(crate) mod payload;
 pub(crate) mod planted;
 pub(crate) mod power_cuts;
 #[cfg(test)]
 mod regressions;
 mod scene;
-mod steps;
+pub(crate) mod steps;
 
 /// Returns a fault from the function around it unless a promise is kept.
 macro_rules! require {
@@ -33,4 +33,4 @@ macro_rules! require {
         }
     };
 }
-use require;
+pub(crate) use require;

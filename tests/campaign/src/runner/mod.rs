@@ -11,7 +11,7 @@ use clap::Parser;
 use levada_core::Clock;
 
 use crate::{
-    campaign::{Campaign, Cases, Fault, Verdict},
+    campaign::{Campaign, Cases, Fault, Skipped, Verdict},
     schedule::{Range, Step, share},
 };
 
@@ -149,6 +149,10 @@ fn run_one(
     let name = campaign.name;
     let started = clock.elapsed();
     let (next, outcome) = match (campaign.start)() {
+        Err(fault) if fault.is::<Skipped>() => {
+            writeln!(out, "{name}: SKIPPED: {fault}")?;
+            return Ok(true);
+        }
         Err(fault) => (range.from, Err(format!("{name} did not start: {fault}"))),
         Ok(mut cases) => {
             let (next, held) = run_cases(campaign, range, cases.as_mut(), clock, out)?;

@@ -2,8 +2,8 @@
 //!
 //! 1. The damaged folder is read and never changed. If its image is damaged, nobody knows which
 //!    file is what, and repair refuses: that folder is restored from a backup.
-//! 2. Of each segment all whole batches are taken ([`salvage`](super::salvage)); so are those of the journals since
-//!    the image ([`journals`](super::journals)).
+//! 2. Of each segment all whole batches are taken ([`salvage`](super::salvage)); so are those of
+//!    the journals since the image ([`journals`](super::journals)).
 //! 3. What is missing then is looked for in older journals that are still there. A batch is taken
 //!    from there only into a place that is empty: what compaction or retention took away does not
 //!    come back. The same holds for batches that lay in the damaged parts of journals.

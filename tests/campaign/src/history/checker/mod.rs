@@ -1,8 +1,8 @@
 //! Judges a history while it is read: in one pass, and a look at the tables at the end.
 //!
 //! What is kept is some 24 bytes for each value, 48 for each send, and the offsets that readers
-//! passed without a value. Ten million operations, three million of them in transactions, on twelve million
-//! values took 19 seconds and 840 MB (2 cores, a file of 434 MB).
+//! passed without a value. Ten million operations, three million of them in transactions, on twelve
+//! million values took 19 seconds and 840 MB (2 cores, a file of 434 MB).
 //!
 //! The rules, and where they are looked at:
 //!

@@ -1,8 +1,8 @@
 //! What a compacted partition must hold: a map, and what of its history may still be there.
 //!
-//! Records of a key are numbered in the order of the calls, which is that of their offsets. Of those
-//! that were committed the ones that are found are the *last few*, for compaction takes the oldest
-//! first. None is left only if the last is a tombstone that has been there for its time.
+//! Records of a key are numbered in the order of the calls, which is that of their offsets. Of
+//! those that were committed the ones that are found are the *last few*, for compaction takes the
+//! oldest first. None is left only if the last is a tombstone that has been there for its time.
 
 use std::{collections::BTreeMap, time::Duration};
 

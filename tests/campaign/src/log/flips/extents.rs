@@ -1,5 +1,5 @@
-//! Where batches and group commits lie in a file, by the tables of the book: nothing of the log's is
-//! asked.
+//! Where batches and group commits lie in a file, by the tables of the book: nothing of the log's
+//! is asked.
 
 use std::ops::Range;
 

@@ -20,7 +20,7 @@ pub(crate) struct Appended {
 }
 
 /// All that was acknowledged in one folder: the offset and the count of each append.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Acknowledged(BTreeMap<(u32, u32), BTreeMap<u64, (u64, u32)>>);
 
 /// The number of an append: which cycle, and which in it.

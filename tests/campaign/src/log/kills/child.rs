@@ -24,7 +24,7 @@ use super::acknowledged::{Appended, attempt};
 use crate::{campaign::Fault, log::payload::Tag};
 
 /// The first argument of a child.
-pub(super) const CHILD: &str = "append-until-killed";
+pub(crate) const CHILD: &str = "append-until-killed";
 /// Topics, each with a thread of its own that appends to it.
 const TOPICS: u32 = 3;
 /// Partitions of each topic.
@@ -34,7 +34,7 @@ const UNDER_WAY: usize = 16;
 
 /// What a child says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// It begins to open the folder.
     Opening,
     /// It has opened it.
@@ -49,7 +49,7 @@ pub(super) enum Event {
 
 impl Event {
     /// The event of a whole line.
-    pub(super) fn parse(line: &str) -> Option<Self> {
+    pub(crate) fn parse(line: &str) -> Option<Self> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
             "opening" => Some(Self::Opening),
@@ -94,7 +94,7 @@ impl Event {
 }
 
 /// How the folder is opened: with files so small that many are begun.
-pub(super) fn options() -> Options {
+pub(crate) fn options() -> Options {
     Log::options()
         .journal_bytes(256 << 10)
         .segment_bytes(128 << 10)

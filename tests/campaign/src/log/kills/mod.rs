@@ -3,8 +3,8 @@
 //! A kill loses nothing of what the operating system was given, so this says nothing about syncs;
 //! it shows the shipped code on real threads and files, where the simulation shows all the rest.
 
-mod acknowledged;
-mod child;
+pub(crate) mod acknowledged;
+pub(crate) mod child;
 mod tally;
 
 use std::{fs, path::Path, process::Command, time::Duration};
