@@ -4,7 +4,7 @@
 //! buffer per batch. It has no partitions, no groups, no recovery, and nothing waits for it.
 //!
 //! ```text
-//! cargo bench -p levada-benches --bench log [-- --check [--peers DIR]] [-- --smoke] [-- --only NAME]
+//! cargo bench -p levada-benches --bench log [-- --check [--peers DIR]] [-- --smoke]
 //! ```
 //!
 //! | measure | is |

@@ -1,8 +1,7 @@
 //! What the fuzz targets share: a small data folder in memory, and bytes put into its files.
 //!
 //! The log is reached as its users reach it, by opening the folder and reading it. No bytes may
-//! make it panic, hang, take memory beyond its limits, or give out a record that was never appended
-//! unless its checksum is right.
+//! make it panic, hang, or take memory beyond its limits.
 
 use std::{
     fmt, io,
@@ -127,8 +126,8 @@ pub fn overwrite(fs: &FaultyFs, path: &Path, bytes: &[u8]) {
         .expect("nothing fails in memory");
 }
 
-/// Puts the checksum right of a batch that lies at the front of these bytes, if its length is
-/// within them.
+/// Puts the checksum right of a batch that lies at the front of these bytes, if it is as long as it
+/// says.
 pub fn seal_batch(bytes: &mut [u8]) {
     let Some(head) = bytes.first_chunk::<BATCH_HEAD>() else {
         return;

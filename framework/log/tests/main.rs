@@ -20,7 +20,7 @@
 //! | [`space`] | a full disk is told before, refuses, and is made room on |
 //! | [`faults`] | full disks, short writes |
 //! | [`format`] | what an earlier release wrote opens, and holds what it held |
-//! | [`acks`] | what a topic acknowledges early is lost with the power only, and no offset is given twice |
+//! | [`acks`] | what a topic acknowledges early is lost with the power only |
 //! | [`producers`] | repeats are known, gaps, resets and zombies refused |
 //! | [`transactions`] | all or nothing, for readers of committed records |
 //! | [`backup`] | a backup holds one moment of a running log, or it is none |

@@ -303,6 +303,10 @@ impl Reading {
         if offset < self.start {
             return Some(Duration::ZERO);
         }
+        // Nothing was appended later than now, whatever the clock says.
+        let newest = self.segments.last().map(|last| last.last_append);
+        let newest = newest.max(self.tail.back().map(|(header, _)| header.append_time));
+        let now = newest.map_or(now, |newest| now.max(newest));
         let mut segments = self.segments.clone();
         let index = segments.partition_point(|segment| segment.end <= offset);
         if index == segments.len() {

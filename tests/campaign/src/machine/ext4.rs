@@ -2,8 +2,8 @@
 //!
 //! The file system lies in an image. The process is stopped, the image is copied, and the copy is
 //! what a disk holds whose power was cut: what the kernel had not written yet is not in it. What
-//! was acknowledged before the copy must be. What was not synced at all, a file that is written
-//! just before each cut, shows that the cut is one.
+//! was acknowledged before the copy must be. What nobody syncs, a file that is written between
+//! the stop and the copy, shows that the cut is one.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 

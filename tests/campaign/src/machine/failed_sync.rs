@@ -1,8 +1,8 @@
 //! Campaign: a sync of a real ext4 fails, because what its image lies on is full.
 //!
 //! The image has room, so every write succeeds; the kernel finds out in the sync. Nothing is
-//! acknowledged from then on, and what a folder holds that is opened again is what was
-//! acknowledged.
+//! acknowledged from then on, and all that was acknowledged before is there when the folder is
+//! opened again.
 
 use std::{
     env,

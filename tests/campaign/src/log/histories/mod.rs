@@ -158,7 +158,7 @@ impl Findings {
         } = self;
         require!(
             5 * transactional >= *operations,
-            "{transactional} of {operations} operations are part of transactions; a fifth is asked for"
+            "{transactional} of {operations} operations are transactional; a fifth is asked for"
         );
         Ok(())
     }
@@ -197,13 +197,12 @@ mod tests {
     }
 
     #[test]
-    fn bugs_of_the_file_system_are_seen_in_the_history_alone() {
+    fn bug_of_the_file_system_is_seen_in_the_history_alone() {
         for number in 0..3 {
             assert_eq!(found(number, Plant::None), 0);
         }
-        for plant in [Plant::SkipFsync, Plant::NoDirSync] {
-            assert!((0..40).any(|number| found(number, plant) > 0), "{plant:?}");
-        }
+        // A log that has lost the names of its files says so, and then there is no more history.
+        assert!((0..40).any(|number| found(number, Plant::SkipFsync) > 0));
     }
 
     #[test]
