@@ -132,7 +132,7 @@ pub struct SeekPlan {
 
 /// Where a group would move in one partition.
 ///
-/// See [`SeekPlan`].
+/// See [`Seek`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Move {

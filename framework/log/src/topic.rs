@@ -19,6 +19,22 @@ const MIN_SLOTS: u32 = 256;
 
 /// When an append is answered: a property of the topic, since its readers see what was
 /// acknowledged.
+///
+/// # Examples
+///
+/// ```
+/// use levada_log::{Acks, Batch, Log, Record, TopicOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let log = Log::open(folder.path())?;
+/// let options = TopicOptions::new().acks(Acks::Written);
+/// let clicks = log.create_topic("clicks", options).wait()?.partition(0)?;
+/// let mut batch = Batch::new();
+/// batch.push(&Record::of(b"a click"))?;
+/// clicks.append(batch).wait()?; // Survives the process, but not the power.
+/// assert_eq!(clicks.visible_end(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Acks {
     /// Once it is durable: a power cut does not take it back. Appends that wait share a sync.
@@ -33,6 +49,25 @@ pub enum Acks {
 }
 
 /// How the batches of a topic are compressed.
+///
+/// # Examples
+///
+/// ```
+/// use levada_log::{Batch, Compression, Log, Record, TopicOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let log = Log::open(folder.path())?;
+/// let options = TopicOptions::new().compression(Compression::Lz4);
+/// let texts = log.create_topic("texts", options).wait()?.partition(0)?;
+/// let mut batch = Batch::new();
+/// batch.push(&Record::of(&[b'a'; 1000]))?;
+/// texts.append(batch).wait()?;
+///
+/// let fetched = texts.fetch(0, 1 << 20).wait()?;
+/// assert!(fetched.batches[0].bytes().len() < 300, "header and all");
+/// assert_eq!(fetched.records().next().map(|record| record.value.len()), Some(1000));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Compression {

@@ -43,10 +43,9 @@ use crate::{
 /// let folder = tempfile::tempdir()?;
 /// let log = Log::open(folder.path())?;
 /// match log.space() {
-///     Space::Enough => {}
 ///     Space::Low { free } => eprintln!("only {free} bytes are left"),
 ///     Space::Full => eprintln!("appends are refused"),
-///     _ => {}
+///     room => assert_eq!(room, Space::Enough),
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -32,7 +32,7 @@ impl Report {
 
 /// What a partition has that is whole.
 ///
-/// See [`Report`].
+/// See [`check`](crate::check).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checked {
@@ -52,7 +52,7 @@ pub struct Checked {
 
 /// Something that is damaged: where, what, and what it is about. Shown, it is one sentence.
 ///
-/// See [`Report`].
+/// See [`check`](crate::check).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {

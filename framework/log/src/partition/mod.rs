@@ -43,6 +43,8 @@ pub struct Appended {
 }
 
 /// Which records a reader sees.
+///
+/// See [`Partition::isolation`] and [`Transaction`](crate::Transaction).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Isolation {
     /// Those of transactions that were committed, and those outside any: up to the first record of

@@ -39,7 +39,7 @@ pub struct Repaired {
 
 /// A partition of a repaired folder.
 ///
-/// See [`Repaired`].
+/// See [`repair`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RepairedPartition {

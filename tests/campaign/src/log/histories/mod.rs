@@ -202,7 +202,7 @@ mod tests {
             assert_eq!(found(number, Plant::None), 0);
         }
         // A log that has lost the names of its files says so, and then there is no more history.
-        assert!((0..40).any(|number| found(number, Plant::SkipFsync) > 0));
+        assert!((0..400).any(|number| found(number, Plant::SkipFsync) > 0));
     }
 
     #[test]
