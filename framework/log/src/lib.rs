@@ -22,15 +22,17 @@
 //! # What holds
 //!
 //! 1. What a ticket called appended is on disk, and comes back at the same offset with the same
-//!    bytes. Readers see nothing before that.
+//!    bytes. Readers see nothing before that. A topic may acknowledge earlier ([`Acks`]).
 //! 2. A batch is there whole, or not at all. Offsets of a partition only grow, may have gaps, and
 //!    are never given twice.
 //! 3. One process, and one [`Log`] in it, has a data folder. Where the lock of the operating system
 //!    does not hold, a log whose folder was opened by another acknowledges nothing any more.
 //! 4. Bytes that were acknowledged are never cut, skipped or overwritten. If they are damaged their
 //!    partition stops and says so; the others go on.
-//! 5. Only the last group commit before a crash can be torn. It is cut, and the cut is reported in
-//!    [`Log::recovery`] as possibly acknowledged, since one checksum cannot tell torn from rotted.
+//! 5. Only what was written since the last sync before a crash can be torn: one group commit, and
+//!    those before it that held only batches of topics that acknowledge earlier. It is cut, and the
+//!    cut is reported in [`Log::recovery`] as possibly acknowledged, since one checksum cannot tell
+//!    torn from rotted.
 //! 6. After a failed sync nothing is written any more: every call gets [`Error::Dead`], and opening
 //!    the folder again reads what the disk holds.
 //! 7. Every size has a limit, checked before memory is taken. Memory is bounded by

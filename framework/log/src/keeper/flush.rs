@@ -62,15 +62,17 @@ impl Flush {
         !self.running.is_empty()
     }
 
-    /// Takes in what flushers are done with, and gives out what they are to do next. Ready when no
-    /// flusher is at work any more: all is done, or it cannot go on.
+    /// Takes in what flushers are done with, and gives out what they are to do next, unless the
+    /// room that is left is for images. Ready when all is done; fails when no flusher is at work any
+    /// more and it cannot go on.
     pub(super) fn poll(
         &mut self,
         shared: &Shared,
         context: &mut Context<'_>,
     ) -> Result<Poll<()>, Failure> {
         self.take_in(context)?;
-        while self.failed.is_none() && self.running.len() < FLUSHERS {
+        let room = &shared.cleaning.room;
+        while self.failed.is_none() && self.running.len() < FLUSHERS && !room.is_spent() {
             let Some((partition, upto)) = self.full.partitions.pop() else {
                 break;
             };
@@ -81,7 +83,11 @@ impl Flush {
         if self.is_running() {
             return Ok(Poll::Pending);
         }
-        self.failed.take().map_or(Ok(Poll::Ready(())), Err)
+        match self.failed.take() {
+            Some(failure) => Err(failure),
+            None if self.full.partitions.is_empty() => Ok(Poll::Ready(())),
+            None => Ok(Poll::Pending),
+        }
     }
 
     fn start(&mut self, shared: &Shared, partition: Arc<PartitionState>, upto: u64) {

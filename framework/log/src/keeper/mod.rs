@@ -96,14 +96,14 @@ impl Keeper {
             let full = shared.flush.take();
             self.flush = full.map(|full| Flush::new(full, &self.image));
         }
-        // What a flush would take of a reserve that was let go is for images.
-        let can_flush = shared.flush.is_flushing() && !shared.cleaning.room.is_spent();
         let flush = self.flush.as_mut();
-        let Some(flush) = flush.filter(|flush| can_flush || flush.is_running()) else {
+        let Some(flush) = flush.filter(|_| shared.flush.is_flushing()) else {
             return self.clean(shared, context);
         };
         match flush.poll(shared, context) {
-            Ok(Poll::Pending) => Ok(false),
+            Ok(Poll::Pending) if flush.is_running() => Ok(false),
+            // What it would take of a reserve that was let go is for images.
+            Ok(Poll::Pending) => self.clean(shared, context),
             Ok(Poll::Ready(())) => self.finish_flush(shared),
             Err(failure) => Self::hold_up_flush(shared, failure),
         }

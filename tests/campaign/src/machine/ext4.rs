@@ -191,8 +191,12 @@ impl Cases for Ext4 {
     }
 
     fn judge(&self) -> Result<Verdict, Fault> {
-        let (cuts, took) = (self.cuts, self.took);
-        require!(took * 2 > cuts, "{took} of {cuts} power cuts took anything");
+        // The kernel writes back when it likes, so not each cut finds something to take.
+        require!(
+            self.took > 0,
+            "none of {} power cuts took anything",
+            self.cuts
+        );
         require!(self.acknowledged > 0, "nothing was acknowledged");
         Ok(Verdict::Shown)
     }

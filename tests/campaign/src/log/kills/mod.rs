@@ -26,7 +26,7 @@ pub(crate) const KILLS: Campaign = Campaign {
     about: "Kills a process that appends to a log on real files, and looks what is there.",
     full: 10_000,
     ci: 100,
-    weight: 2,
+    weight: 4,
     start: || Ok(Box::new(Kills::new()?)),
 };
 
