@@ -205,6 +205,7 @@ fn settings_positions_and_sequences_of_version_1_come_back() {
     }
 }
 
+/// `cargo test -p levada-log --test promises -- --ignored writes_the_fixture`.
 #[test]
 #[ignore = "makes the fixture of a new version, and none that is there anew"]
 fn writes_the_fixture() {

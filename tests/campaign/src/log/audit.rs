@@ -286,6 +286,7 @@ impl Judged {
                         "append {number} is gone, and one after it is there"
                     );
                     attempt.fate = Fate::Refused;
+                    attempt.may_have_expired = start > 0;
                 }
                 Fate::Acknowledged | Fate::Refused => {}
             }

@@ -35,6 +35,9 @@ pub(crate) struct Attempt {
     pub(crate) bytes: u64,
     /// When it was appended.
     pub(crate) time: Timestamp,
+    /// Nobody answered, and it was not there when somebody looked; but it may have been, and have
+    /// expired.
+    pub(crate) may_have_expired: bool,
 }
 
 /// A batch that a producer numbered.
@@ -138,6 +141,7 @@ impl PartitionLedger {
             step: 0,
             bytes: 0,
             time,
+            may_have_expired: false,
         });
         self.attempts.len() - 1
     }
@@ -229,6 +233,17 @@ impl PartitionLedger {
             Some(sent.sequence + u64::from(attempt.count))
         };
         there.filter_map(of).max().unwrap_or(0)
+    }
+
+    /// Whether a producer may have come to this sequence by appends of which nobody knows whether
+    /// they were there before they expired: that they were is remembered.
+    pub(crate) fn may_have_come_to(&self, producer: usize, sequence: u64) -> bool {
+        self.attempts.iter().any(|attempt| {
+            let is_doubted = attempt.fate == Fate::Unknown && attempt.is_before(self.start);
+            let sent = attempt.sent.filter(|sent| sent.producer == producer);
+            let end = sent.map(|sent| sent.sequence + u64::from(attempt.count));
+            (is_doubted || attempt.may_have_expired) && end == Some(sequence)
+        })
     }
 }
 
