@@ -63,8 +63,8 @@ impl Flush {
     }
 
     /// Takes in what flushers are done with, and gives out what they are to do next, unless the
-    /// room that is left is for images. Ready when all is done; fails when no flusher is at work any
-    /// more and it cannot go on.
+    /// room that is left is for images. Ready when all is done; fails when no flusher is at work
+    /// any more and it cannot go on.
     pub(super) fn poll(
         &mut self,
         shared: &Shared,
