@@ -15,7 +15,12 @@ pub struct Arguments {
     /// How long, and how often.
     pub scale: Scale,
     only: Option<String>,
+    given: Given,
 }
+
+/// The arguments, as they were given.
+#[derive(Debug)]
+struct Given(Vec<String>);
 
 /// What a bench does.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,49 +46,76 @@ impl Arguments {
     ///
     /// The argument that has no value, or a wrong one.
     pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let arguments: Vec<String> = arguments.collect();
-        let given = |name: &str| arguments.iter().any(|argument| argument == name);
-        let value = |name: &str| {
-            let at = arguments.iter().position(|argument| argument == name)?;
-            Some(
-                arguments
-                    .get(at + 1)
-                    .ok_or_else(|| format!("`{name}` needs a value")),
-            )
-        };
-        let number = |name: &str| {
-            let number = value(name).transpose()?.map(|text| {
-                let number = text.parse::<u64>().ok().filter(|number| *number > 0);
-                number.ok_or_else(|| format!("`{name} {text}`: a whole number above 0 is needed"))
-            });
-            number.transpose()
-        };
-        let events = number("--events")?;
-        let child = value("--run").transpose()?.cloned();
+        let given = Given(arguments.collect());
+        let events = given.number("--events")?;
+        let child = given.value("--run")?.cloned();
         let mode = match (&child, events) {
             (Some(_), Some(events)) => Mode::Child { events },
             (Some(_), None) => return Err("`--run` needs `--events`".to_owned()),
-            (None, _) if given("--check") => Mode::Measure {
-                peers: Some(peers(value("--peers").transpose()?)),
+            (None, _) if given.has("--check") => Mode::Measure {
+                peers: Some(peers(given.value("--peers")?)),
             },
-            (None, _) if given("--smoke") || !given("--bench") => Mode::Smoke,
+            (None, _) if given.has("--smoke") || !given.has("--bench") => Mode::Smoke,
             (None, _) => Mode::Measure { peers: None },
         };
         let mut scale = match &mode {
             Mode::Measure { peers: Some(_) } => Scale::CHECK,
             _ => Scale::LOOK,
         };
-        scale.seconds = number("--seconds")?.unwrap_or(scale.seconds);
-        if let Some(rounds) = number("--rounds")? {
+        scale.seconds = given.number("--seconds")?.unwrap_or(scale.seconds);
+        if let Some(rounds) = given.number("--rounds")? {
             scale.rounds = usize::try_from(rounds).map_err(|error| error.to_string())?;
         }
-        let only = child.or(value("--only").transpose()?.cloned());
-        Ok(Self { mode, scale, only })
+        let only = child.or(given.value("--only")?.cloned());
+        Ok(Self {
+            mode,
+            scale,
+            only,
+            given,
+        })
     }
 
     /// True if this workload was not left out.
     pub fn wants(&self, workload: &str) -> bool {
         self.only.as_ref().is_none_or(|only| only == workload)
+    }
+
+    /// True if an argument was given that only this bench knows.
+    pub fn has(&self, name: &str) -> bool {
+        self.given.has(name)
+    }
+
+    /// The number behind an argument that only this bench knows, if it was given.
+    ///
+    /// # Errors
+    ///
+    /// There is no number behind it, or 0.
+    pub fn number(&self, name: &str) -> Result<Option<u64>, String> {
+        self.given.number(name)
+    }
+}
+
+impl Given {
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|argument| argument == name)
+    }
+
+    fn value(&self, name: &str) -> Result<Option<&String>, String> {
+        let Some(at) = self.0.iter().position(|argument| argument == name) else {
+            return Ok(None);
+        };
+        let value = self.0.get(at + 1);
+        value
+            .map(Some)
+            .ok_or_else(|| format!("`{name}` needs a value"))
+    }
+
+    fn number(&self, name: &str) -> Result<Option<u64>, String> {
+        let number = self.value(name)?.map(|text| {
+            let number = text.parse::<u64>().ok().filter(|number| *number > 0);
+            number.ok_or_else(|| format!("`{name} {text}`: a whole number above 0 is needed"))
+        });
+        number.transpose()
     }
 }
 
@@ -130,6 +162,21 @@ mod tests {
             mode("--bench --seconds soon")
                 .unwrap_err()
                 .contains("`--seconds soon`")
+        );
+    }
+
+    #[test]
+    fn a_bench_may_have_numbers_of_its_own() {
+        let given = ["--kills", "7", "--gib", "0", "--seeds"].map(str::to_owned);
+        let given = Arguments::parse(given.into_iter()).unwrap();
+        assert_eq!(given.number("--kills"), Ok(Some(7)));
+        assert_eq!(given.number("--rounds"), Ok(None));
+        assert!(given.number("--gib").unwrap_err().contains("`--gib 0`"));
+        assert!(
+            given
+                .number("--seeds")
+                .unwrap_err()
+                .contains("needs a value")
         );
     }
 }

@@ -16,8 +16,10 @@
 //! Without `--bench`, which cargo passes when it measures, a bench is a test and runs as a smoke.
 
 pub mod arguments;
+pub mod control;
 mod figure;
-mod program;
+pub mod process;
+pub mod program;
 mod report;
 
 use std::{path::Path, process::ExitCode};
@@ -217,7 +219,7 @@ fn rounds(workload: &Workload, programs: &Programs, scale: Scale) -> Result<Repo
     println!(
         "\n{}, {ALLOCATOR_NAME}, load before {}",
         workload.name,
-        figure::load()
+        process::load()
     );
     let programs = programs.of(workload);
     let mut fastest: f64 = 0.0;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use levada::BoxError;
+use serde::de::DeserializeOwned;
 
 use super::{Figure, Peer, Workload};
 use crate::ALLOCATOR_NAME;
@@ -151,18 +152,38 @@ impl Program {
             .args(&self.before)
             .arg(events.to_string())
             .args(&self.after);
-        let output = command.stderr(Stdio::inherit()).output()?;
-        let told = String::from_utf8_lossy(&output.stdout);
-        let line = told.lines().find(|line| line.starts_with('{'));
-        let Some(line) = line.filter(|_| output.status.success()) else {
-            return Err(format!("{} ended with {}: {told}", self.label, output.status).into());
-        };
-        let figure: Figure = serde_json::from_str(line)?;
+        let figure: Figure = told(self.label, &mut command)?;
         if figure.allocator != ALLOCATOR_NAME {
             return Err(format!("{} runs on {}", self.label, figure.allocator).into());
         }
         Ok(figure)
     }
+}
+
+/// This program, to be started as a child that runs `name` on so many events.
+///
+/// # Errors
+///
+/// The operating system does not say where the program is.
+pub fn child(name: &str, events: u64) -> Result<Command, BoxError> {
+    let mut command = Command::new(env::current_exe()?);
+    command.args(["--run", name, "--events", &events.to_string()]);
+    Ok(command)
+}
+
+/// Runs a program to its end, and reads the line of JSON that it prints.
+///
+/// # Errors
+///
+/// It failed, or printed no such line.
+pub fn told<T: DeserializeOwned>(label: &str, program: &mut Command) -> Result<T, BoxError> {
+    let output = program.stderr(Stdio::inherit()).output()?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    let line = told.lines().find(|line| line.starts_with('{'));
+    let Some(line) = line.filter(|_| output.status.success()) else {
+        return Err(format!("{label} ended with {}: {told}", output.status).into());
+    };
+    Ok(serde_json::from_str(line)?)
 }
 
 #[cfg(test)]
