@@ -25,7 +25,7 @@ const TICK: Duration = Duration::from_millis(2);
 /// Records of a batch, of 100 bytes each.
 pub(super) const BATCH: u64 = 1250;
 /// Batches of a producer that wait for their acknowledgement.
-const IN_FLIGHT: usize = 64;
+const IN_FLIGHT: usize = 16;
 /// Records before the stop: what a second brings, several journals.
 const BEFORE: u64 = 1_250_000;
 /// What all that appends and reads at once has to be a multiple of.

@@ -19,7 +19,8 @@
 //! A round is four arms: a pair A, B and, as a control, a pair A, A. Who begins changes by round.
 //! The p99 is that of the two groups that never stop, from the start of an append to the poll that
 //! returned its batch, after the stop. Memory is that which is in use at the stop, and the most
-//! since then until all is appended and the others have read it.
+//! since then until all is appended and the others have read it. The stop may come just after a
+//! flush, when journals hold little: how much memory grows for that alone, the growth in A shows.
 //!
 //! | a check ends with | means |
 //! |---|---|
