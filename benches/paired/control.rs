@@ -43,6 +43,28 @@ impl Controlled {
 }
 
 impl Verdict {
+    /// Whether something is at most `most`, where the control may have shown as much: then nobody
+    /// can tell what it is from.
+    pub fn of_growth(asked: f64, control: f64, most: f64) -> Self {
+        if asked <= most {
+            Self::Met
+        } else if control <= most {
+            Self::Missed
+        } else {
+            Self::TooNoisy
+        }
+    }
+
+    /// What two bars come to together: one that is missed cannot be made good.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Missed, _) | (_, Self::Missed) => Self::Missed,
+            (Self::TooNoisy, _) | (_, Self::TooNoisy) => Self::TooNoisy,
+            (Self::Met, Self::Met) => Self::Met,
+        }
+    }
+
     /// How a bench ends that has come to this: 0 if the bar is met, 1 if it is missed, and 2 if
     /// nobody can tell.
     pub fn exit_code(self) -> ExitCode {
@@ -89,6 +111,21 @@ mod tests {
         let quiet = [0.5, 1.05, 2.0];
         assert_eq!(verdict([9.0, 1.1, 0.1], quiet), Verdict::Met);
         assert_eq!(verdict([1.11, 1.11, 0.1], quiet), Verdict::Missed);
+    }
+
+    #[test]
+    fn a_growth_that_the_control_shows_as_well_is_no_verdict() {
+        assert_eq!(Verdict::of_growth(64.0, 99.0, 64.0), Verdict::Met);
+        assert_eq!(Verdict::of_growth(65.0, 64.0, 64.0), Verdict::Missed);
+        assert_eq!(Verdict::of_growth(99.0, 65.0, 64.0), Verdict::TooNoisy);
+    }
+
+    #[test]
+    fn a_bar_that_is_missed_outweighs_one_of_which_nobody_can_tell() {
+        let [met, missed, noisy] = [Verdict::Met, Verdict::Missed, Verdict::TooNoisy];
+        assert_eq!(met.and(met), met);
+        assert_eq!((noisy.and(missed), missed.and(noisy)), (missed, missed));
+        assert_eq!((noisy.and(met), met.and(noisy)), (noisy, noisy));
     }
 
     #[test]
