@@ -2,10 +2,12 @@
 //!
 //! A flush touches as many files as a journal has partitions, and each of them has to be synced. A
 //! disk is done with several syncs in little more time than with one, so several are on their way
-//! at once. Whoever writes a file syncs it, through the same descriptor.
+//! at once. Of a partition with much to flush a slice is synced by one flusher while the next is
+//! written by another, so that the disk does not wait for the copying, nor the copying for it.
 //!
 //! The keeper gives out the jobs and takes in what they came to; it alone owns the image. A job
-//! that is lost to a panic counts as failed.
+//! that is lost to a panic counts as failed. Whoever waits for another's sync does syncs meanwhile:
+//! so they cannot all wait for one another.
 
 use std::{
     collections::VecDeque,
@@ -13,18 +15,26 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures::{channel::oneshot, task::AtomicWaker};
+use futures::{FutureExt as _, channel::oneshot, task::AtomicWaker};
 
 use crate::{
+    Error,
     error::Failure,
     meta::Segment,
     partition::PartitionId,
-    segment::{self, Roll, Stored},
+    segment::{
+        Roll, Stored,
+        append::{Appender, Unsynced},
+    },
     shared::{Life, Shared, lock},
 };
 
 /// How many there are: with four, the syncs of a thousand files take a third of the time.
 pub(crate) const FLUSHERS: usize = 4;
+/// Slices of a full journal: by default each takes a disk some milliseconds.
+const SLICES: u64 = 8;
+/// Slices of one partition that are being synced while the next is written.
+const SYNCING: usize = 2;
 
 /// Batches that are to go to the segments of a partition.
 pub(crate) struct Job {
@@ -37,20 +47,43 @@ pub(crate) struct Job {
 /// What a job came to: the segments that there are then.
 pub(crate) type Done = Result<Vec<Segment>, Failure>;
 
-/// The jobs that wait; the keeper gives out no more at a time than there are flushers.
+/// What waits for a flusher; the keeper gives out no more jobs at a time than there are flushers.
 #[derive(Default)]
 pub(crate) struct Jobs {
-    waiting: Mutex<VecDeque<(Job, oneshot::Sender<Done>)>>,
+    waiting: Mutex<Waiting>,
     flushers: [AtomicWaker; FLUSHERS],
 }
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<(Job, oneshot::Sender<Done>)>,
+    syncs: VecDeque<(Unsynced, oneshot::Sender<Synced>)>,
+}
+
+type Synced = Result<(), Failure>;
 
 impl Jobs {
     /// Gives out a job.
     pub(crate) fn push(&self, job: Job) -> oneshot::Receiver<Done> {
         let (sender, receiver) = oneshot::channel();
-        lock(&self.waiting).push_back((job, sender));
+        lock(&self.waiting).jobs.push_back((job, sender));
         self.wake();
         receiver
+    }
+
+    fn push_sync(&self, unsynced: Unsynced) -> oneshot::Receiver<Synced> {
+        let (sender, receiver) = oneshot::channel();
+        lock(&self.waiting).syncs.push_back((unsynced, sender));
+        self.wake();
+        receiver
+    }
+
+    fn take(&self) -> Option<(Job, oneshot::Sender<Done>)> {
+        lock(&self.waiting).jobs.pop_front()
+    }
+
+    fn take_sync(&self) -> Option<(Unsynced, oneshot::Sender<Synced>)> {
+        lock(&self.waiting).syncs.pop_front()
     }
 
     /// Wakes all flushers: for a job, or because the log ends.
@@ -64,46 +97,149 @@ pub(crate) struct Flusher {
     life: Life,
     /// Which of all it is.
     number: usize,
+    flushing: Option<Flushing>,
 }
 
 impl Flusher {
     /// Of [`FLUSHERS`], by its number from 0.
     pub(crate) fn new(shared: Arc<Shared>, number: usize) -> Self {
-        let life = Life(shared);
-        Self { life, number }
+        Self {
+            life: Life(shared),
+            number,
+            flushing: None,
+        }
     }
 
-    /// Does one job. Ready when the log has ended.
-    pub(crate) fn poll(&self, context: &Context<'_>) -> Poll<()> {
-        let shared = &self.life.0;
+    /// Does one step. Ready when the log has ended.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let shared = Arc::clone(&self.life.0);
         shared.jobs.flushers[self.number].register(context.waker());
         if shared.is_stopping() {
             return Poll::Ready(());
         }
-        let job = lock(&shared.jobs.waiting).pop_front();
-        if let Some((job, answer)) = job {
-            // Once the log has died no file is written any more; nobody waits for the answer.
-            if !shared.queue.is_closed() {
-                let (vfs, paths) = (&*shared.vfs, &shared.paths);
-                let Job {
-                    id,
-                    segments,
-                    batches,
-                    roll,
-                } = job;
-                // Right before the file is touched: the folder may be another's by now.
-                let ours = shared.check_fence();
-                let done =
-                    ours.and_then(|()| segment::flush(vfs, paths, id, segments, &batches, roll));
-                if let Err(Failure::Fatal(cause)) = &done {
-                    // At once: no other file is to be synced after this.
-                    shared.die(cause);
-                }
-                // The keeper may have ended meanwhile.
-                drop(answer.send(done));
-            }
+        if shared.queue.is_closed() {
+            // The log has died: no file is written any more, and nobody waits for the answers.
+            self.flushing = None;
+        } else if self.step(&shared, context) {
             context.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// `false` if there is nothing to do before somebody wakes it.
+    fn step(&mut self, shared: &Shared, context: &mut Context<'_>) -> bool {
+        if let Some((unsynced, answer)) = shared.jobs.take_sync() {
+            // The other may have ended meanwhile.
+            drop(answer.send(sync(shared, unsynced)));
+            return true;
+        }
+        let Some(mut flushing) = self.flushing.take() else {
+            let job = shared.jobs.take();
+            self.flushing = job.map(|(job, answer)| Flushing::new(job, answer));
+            return self.flushing.is_some();
+        };
+        flushing.take_in(context);
+        if flushing.wants_to_write() {
+            flushing.write(shared);
+        } else if flushing.syncs.is_empty() {
+            flushing.end(shared);
+            return true;
+        } else {
+            self.flushing = Some(flushing);
+            return false;
+        }
+        self.flushing = Some(flushing);
+        true
+    }
+}
+
+/// Makes it durable; without that the log ends at once, so that no other file is synced after this.
+fn sync(shared: &Shared, unsynced: Unsynced) -> Synced {
+    let synced = unsynced.sync(&*shared.vfs);
+    if let Err(Failure::Fatal(cause)) = &synced {
+        shared.die(cause);
+    }
+    synced
+}
+
+/// A job that is being done.
+struct Flushing {
+    segments: Appender,
+    batches: Vec<Stored>,
+    /// How many of them are written.
+    written: usize,
+    syncs: Vec<oneshot::Receiver<Synced>>,
+    /// Why no more is written.
+    failed: Option<Failure>,
+    answer: oneshot::Sender<Done>,
+}
+
+impl Flushing {
+    fn new(job: Job, answer: oneshot::Sender<Done>) -> Self {
+        Self {
+            segments: Appender::new(job.id, job.segments, 0, job.roll),
+            batches: job.batches,
+            written: 0,
+            syncs: Vec::new(),
+            failed: None,
+            answer,
+        }
+    }
+
+    fn take_in(&mut self, context: &mut Context<'_>) {
+        let failed = &mut self.failed;
+        self.syncs.retain_mut(|sync| {
+            let Poll::Ready(synced) = sync.poll_unpin(context) else {
+                return true;
+            };
+            let lost = |_| {
+                let cause = "a flusher that has gone".into();
+                Err(Failure::Fatal(Error::Dead { cause }))
+            };
+            if let Err(failure) = synced.unwrap_or_else(lost) {
+                failed.get_or_insert(failure);
+            }
+            false
+        });
+    }
+
+    fn is_written(&self) -> bool {
+        self.failed.is_some() || self.written == self.batches.len()
+    }
+
+    fn wants_to_write(&self) -> bool {
+        !self.is_written() && self.syncs.len() < SYNCING
+    }
+
+    /// Writes a slice; the last is synced here, the others by somebody else.
+    fn write(&mut self, shared: &Shared) {
+        match self.write_slice(shared) {
+            Ok(unsynced) if self.is_written() => self.failed = sync(shared, unsynced).err(),
+            Ok(unsynced) => self.syncs.push(shared.jobs.push_sync(unsynced)),
+            Err(failure) => self.failed = Some(failure),
+        }
+    }
+
+    fn write_slice(&mut self, shared: &Shared) -> Result<Unsynced, Failure> {
+        // Right before the file is touched: the folder may be another's by now.
+        shared.check_fence()?;
+        let (vfs, paths) = (&*shared.vfs, &shared.paths);
+        let left = &self.batches[self.written..];
+        let slice_bytes = shared.limits.journal_bytes / SLICES;
+        let (taken, unsynced) = self.segments.write(vfs, paths, left, slice_bytes)?;
+        self.written += taken;
+        Ok(unsynced)
+    }
+
+    fn end(self, shared: &Shared) {
+        if let Some(Failure::Fatal(cause)) = &self.failed {
+            shared.die(cause);
+        }
+        let segments = self.segments;
+        let done = self
+            .failed
+            .map_or_else(|| Ok(segments.into_segments()), Err);
+        // The keeper may have ended meanwhile.
+        drop(self.answer.send(done));
     }
 }

@@ -104,8 +104,9 @@ impl Options {
         self
     }
 
-    /// A journal is flushed to segments when it has reached this. Up to two journals are held in
-    /// memory, and read at the next opening. Default: 32 MiB.
+    /// A journal is flushed to segments when it has reached this; while the one before it is still
+    /// being flushed it grows on, up to four times this. Up to two journals are held in memory, and
+    /// read at the next opening. Default: 32 MiB.
     pub fn journal_bytes(mut self, bytes: u64) -> Self {
         self.limits.journal_bytes = bytes;
         self
@@ -282,7 +283,7 @@ impl Options {
             ),
         ];
         for number in 0..FLUSHERS {
-            let flusher = Flusher::new(Arc::clone(&shared), number);
+            let mut flusher = Flusher::new(Arc::clone(&shared), number);
             let work = Box::pin(poll_fn(move |cx| flusher.poll(cx)));
             works.push(("levada-log-flusher", work));
         }

@@ -204,6 +204,7 @@ fn tombstones_stay_for_their_time_after_the_pass_that_removed_what_was_before_th
     let fill = || {
         for _ in 0..100 {
             append(&put(b"other"));
+            steps.settle();
         }
         clock.pass(MINUTE);
         steps.settle();
@@ -305,7 +306,8 @@ fn damage_that_compaction_finds_stops_the_partition_and_changes_nothing() {
     clock.pass(MINUTE);
     steps.settle();
     assert!(matches!(customers.status(), Status::Failed { .. }));
-    assert_eq!(contents(&folder.path().join("topics")), before);
+    let after = contents(&folder.path().join("topics"));
+    assert!(after == before);
 }
 
 /// So that little is written between two passes.

@@ -42,7 +42,7 @@ impl Scene {
     /// Appends so many records of a kilobyte, one a batch, with this time before each.
     fn append(&self, orders: &Partition, count: u32, every: Duration) {
         for _ in 0..count {
-            self.clock.pass(every);
+            self.pass(every);
             let value = vec![7; 1000];
             self.steps.wait(orders.append(batch(&[&value]))).unwrap();
         }
@@ -127,6 +127,7 @@ fn consuming_removes_nothing_and_forever_is_forever() {
     let group = scene.log.group("shipping").unwrap();
     let end = orders.visible_end();
     scene.steps.wait(group.commit(&[(&orders, end)])).unwrap();
+    scene.steps.settle();
     let files = scene.files();
     for _ in 0..10 {
         scene.pass(HOUR * 24 * 365);

@@ -30,17 +30,12 @@ use std::sync::Arc;
 
 use levada_core::Timestamp;
 
-use super::{
-    files::{Output, Scan},
-    keys::Keys,
-    plan::Plan,
-    rules::Rules,
-};
+use super::{keys::Keys, plan::Plan, rules::Rules, scan::Scan};
 use crate::{
     error::Failure,
     meta::{Aborted, Segment, SegmentName, Swept},
     partition::{PartitionId, state::PartitionState},
-    segment::{Roll, read::Unread},
+    segment::{Roll, append::Appender, read::Unread},
     shared::Shared,
 };
 
@@ -54,6 +49,13 @@ pub(crate) struct Compaction {
     output: Option<Output>,
     now: Timestamp,
     swept: Option<Swept>,
+}
+
+/// The new segments.
+struct Output {
+    segments: Appender,
+    /// The end of the last batch that was written.
+    end: u64,
 }
 
 /// What a pass has come to.
@@ -122,7 +124,11 @@ impl Compaction {
             }
             (Some(output), Some(batches)) => {
                 let kept = self.rules.kept(&batches, output.end);
-                output.put(shared, id, &kept).map_err(Stop::Unwritten)?;
+                // As much as was read at once: no sync takes long.
+                let segments = &mut output.segments;
+                let written = segments.append(&*shared.vfs, &shared.paths, &kept);
+                written.map_err(Stop::Unwritten)?;
+                output.end = kept.last().map_or(output.end, |(last, _)| last.end());
             }
             (Some(_), None) => return Ok(Some(self.outcome())),
         }
@@ -135,18 +141,17 @@ impl Compaction {
         self.scan = Scan::of(self.plan.inputs.clone());
         let generations = self.plan.inputs.iter().map(|segment| segment.generation);
         let retention = self.partition.reading().retention;
+        let roll = Roll::compacted(shared.limits.segment_bytes, &retention);
+        let generation = generations.max().unwrap_or(0) + 1;
         self.output = Some(Output {
-            generation: generations.max().unwrap_or(0) + 1,
-            roll: Roll::compacted(shared.limits.segment_bytes, &retention),
+            segments: Appender::new(self.partition.id, Vec::new(), generation, roll),
             end: 0,
-            open: None,
-            done: Vec::new(),
         });
     }
 
     fn outcome(&mut self) -> Compacted {
         let output = self.output.take();
-        let outputs = output.map_or(Vec::new(), Output::into_segments);
+        let outputs = output.map_or(Vec::new(), |it| it.segments.into_segments());
         let rules = &self.rules;
         let swept = match self.swept {
             // Those that wait go on waiting; the others begin when those have gone.
@@ -172,6 +177,6 @@ impl Compaction {
     /// The files that were written: they go if the pass does not come to its end.
     pub(crate) fn written(&self) -> Vec<SegmentName> {
         let output = self.output.iter();
-        output.flat_map(Output::names).collect()
+        output.flat_map(|it| it.segments.names()).collect()
     }
 }

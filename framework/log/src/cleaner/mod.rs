@@ -25,10 +25,10 @@
 
 mod compaction;
 mod expiry;
-mod files;
 mod keys;
 mod plan;
 mod rules;
+mod scan;
 mod space;
 mod steady;
 

@@ -93,6 +93,10 @@ impl Room {
         *lock(&self.space)
     }
 
+    pub(crate) fn is_enough(&self) -> bool {
+        self.space() == Space::Enough
+    }
+
     /// A write has found no room.
     pub(crate) fn ran_out(&self, folder: &Path) {
         self.is_full.store(true, Ordering::Release);

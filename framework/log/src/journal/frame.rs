@@ -51,19 +51,25 @@ pub(crate) enum Entry {
     Change(Bytes),
 }
 
-/// Writes the frame of group commit `commit` into `frame`, without the padding after it. `synced`
-/// is the last one that is durable.
-pub(crate) fn encode(
-    frame: &mut Vec<u8>,
+impl Entry {
+    pub(crate) fn body(&self) -> &Bytes {
+        let (Self::Batch { body, .. } | Self::Change(body)) = self;
+        body
+    }
+}
+
+/// The directory of a frame, and the head in front of it; the entries' bodies follow, in their
+/// order. `synced` is the last group commit that is durable.
+pub(crate) fn front(
     journal: JournalId,
     commit: u64,
     synced: u64,
     entries: &[Entry],
-) {
+) -> ([u8; HEAD_LEN], Vec<u8>) {
     let count = u32::try_from(entries.len()).expect("entries are below their limit");
     let directory_len = entries.len() * ROW_LEN;
-    frame.clear();
-    frame.resize(HEAD_LEN, 0);
+    let mut directory = Vec::with_capacity(directory_len);
+    let mut len = HEAD_LEN + directory_len;
     for entry in entries {
         let (kind, id, end, body, checksum) = match entry {
             Entry::Batch { id, end, body } => (1_u32, *id, *end, body, header::checksum(body)),
@@ -75,27 +81,22 @@ pub(crate) fn encode(
                 (2, nobody, 0, body, crc32c::crc32c(body))
             }
         };
-        let len = u32::try_from(body.len()).expect("a body is below its limit");
-        for number in [kind, len, checksum, id.topic, id.partition, 0] {
-            frame.extend_from_slice(&number.to_le_bytes());
+        let body_len = u32::try_from(body.len()).expect("a body is below its limit");
+        for number in [kind, body_len, checksum, id.topic, id.partition, 0] {
+            directory.extend_from_slice(&number.to_le_bytes());
         }
-        frame.extend_from_slice(&end.to_le_bytes());
+        directory.extend_from_slice(&end.to_le_bytes());
+        len += body.len();
     }
-    let directory_crc = crc32c::crc32c(&frame[HEAD_LEN..HEAD_LEN + directory_len]);
-    for entry in entries {
-        let (Entry::Batch { body, .. } | Entry::Change(body)) = entry;
-        frame.extend_from_slice(body);
-    }
-    let len = u32::try_from(frame.len()).expect("a frame is below its limit");
     let head = Head {
         journal,
         commit,
         synced,
         count,
-        len,
-        directory_crc,
+        len: u32::try_from(len).expect("a frame is below its limit"),
+        directory_crc: crc32c::crc32c(&directory),
     };
-    head.write(&mut frame[..HEAD_LEN]);
+    (head.bytes(), directory)
 }
 
 /// The head of a frame.
@@ -114,7 +115,8 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    fn write(&self, head: &mut [u8]) {
+    fn bytes(&self) -> [u8; HEAD_LEN] {
+        let mut head = [0; HEAD_LEN];
         let mut at = 0;
         let mut put = |bytes: &[u8]| {
             head[at..at + bytes.len()].copy_from_slice(bytes);
@@ -136,6 +138,7 @@ impl Head {
         assert_eq!(at, HEAD_LEN, "the fields fill the head");
         let checksum = crc32c::crc32c(&head[CHECKED_FROM..]);
         head[8..12].copy_from_slice(&checksum.to_le_bytes());
+        head
     }
 
     /// Reads the head at the front of `bytes`; `None` unless one of `journal` is there, whole.

@@ -7,12 +7,12 @@
 pub(crate) mod frame;
 pub(crate) mod scan;
 
-use std::path::PathBuf;
+use std::{iter, path::PathBuf};
 
 use crate::{
     error::{Failure, unsynced, unwritten},
     paths::Paths,
-    vfs::{Open, Vfs, VfsFile},
+    vfs::{Gathered, Open, Vfs, VfsFile},
 };
 use frame::{Entry, JournalId, PAGE};
 
@@ -28,7 +28,7 @@ pub(crate) struct Journal {
     written: u64,
     /// Where the next frame starts.
     end: u64,
-    /// The frame being built; kept for its room.
+    /// Small bodies are gathered in it; kept for its room.
     buffer: Vec<u8>,
 }
 
@@ -99,15 +99,22 @@ impl Journal {
     /// The head goes last: if the disk is full before, no frame is there that a later opening could
     /// take for one, and what was refused stays refused; the next frame takes its place.
     pub(crate) fn write(&mut self, commit: u64, entries: &[Entry]) -> Result<(), Failure> {
-        frame::encode(&mut self.buffer, self.id, commit, self.synced, entries);
-        self.buffer
-            .resize(self.buffer.len().next_multiple_of(PAGE), 0);
-        let (head, rest) = self.buffer.split_at(frame::HEAD_LEN);
-        let written = self.file.write_all_at(rest, self.end + head.len() as u64);
-        let written = written.and_then(|()| self.file.write_all_at(head, self.end));
-        written.map_err(|e| unwritten("cannot write", &self.path, e))?;
+        let (head, directory) = frame::front(self.id, commit, self.synced, entries);
+        let unwritten = |e| unwritten("cannot write", &self.path, e);
+        let behind_head = self.end + head.len() as u64;
+        let mut rest = Gathered::at(&*self.file, behind_head, &mut self.buffer);
+        let bodies = entries.iter().map(|entry| &entry.body()[..]);
+        let mut len = head.len();
+        for part in iter::once(&directory[..]).chain(bodies) {
+            rest.put(part).map_err(unwritten)?;
+            len += part.len();
+        }
+        let padding = len.next_multiple_of(PAGE) - len;
+        rest.put(&[0; PAGE][..padding]).map_err(unwritten)?;
+        let end = rest.end().map_err(unwritten)?;
+        self.file.write_all_at(&head, self.end).map_err(unwritten)?;
         self.written = commit;
-        self.end += self.buffer.len() as u64;
+        self.end = end;
         Ok(())
     }
 

@@ -84,11 +84,14 @@ impl FlushSlot {
         lock(&self.0).wanted = true;
     }
 
-    /// Whether the journal is wanted although it is not full. Answering takes the wish back, unless
-    /// a journal is still being flushed: then there is no room for another.
+    /// Whether a journal can be left.
+    pub(crate) fn is_free(&self) -> bool {
+        matches!(lock(&self.0).state, SlotState::Free)
+    }
+
+    /// Whether the journal is wanted although it is not full. Answering takes the wish back.
     pub(crate) fn take_wish(&self) -> bool {
-        let mut slot = lock(&self.0);
-        matches!(slot.state, SlotState::Free) && std::mem::take(&mut slot.wanted)
+        std::mem::take(&mut lock(&self.0).wanted)
     }
 
     pub(super) fn take(&self) -> Option<FullJournal> {

@@ -17,7 +17,7 @@ use crate::{
     meta::{Change, Image},
     partition::PartitionId,
     paths::Paths,
-    segment::{self, Roll, Stored},
+    segment::{Roll, Stored, append::Appender},
 };
 
 /// What the journals came to.
@@ -177,8 +177,10 @@ fn flush(
         .partition_mut(id)
         .expect("only batches of known partitions are taken");
     let segments = record.segments.clone();
-    match segment::flush(folder.vfs, folder.paths, id, segments, batches, roll) {
-        Ok(segments) => {
+    let mut segments = Appender::new(id, segments, 0, roll);
+    match segments.append(folder.vfs, folder.paths, batches) {
+        Ok(()) => {
+            let segments = segments.into_segments();
             let headers = batches.iter().map(|(header, _)| *header);
             image.flushed(id, segments, headers);
             Ok(true)

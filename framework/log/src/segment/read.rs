@@ -11,6 +11,7 @@ use std::{io, path::Path};
 use bytes::Bytes;
 use levada_core::Timestamp;
 
+use super::blocks::Blocks;
 use crate::{
     Error, Fetched, FetchedBatch,
     batch::header::{HEADER_LEN, Header, checksum_holds},
@@ -76,6 +77,7 @@ pub(crate) struct Source<'a> {
     pub(crate) path: &'a Path,
     pub(crate) file: &'a dyn VfsFile,
     pub(crate) index: &'a mut Index,
+    pub(crate) blocks: &'a mut Blocks,
 }
 
 impl<'a> Source<'a> {
@@ -203,14 +205,16 @@ impl Walk<'_> {
     /// Reads from the next batch on, as far as the segment goes.
     fn read(&mut self) -> Result<(), Unread> {
         let left = usize::try_from(self.left()).unwrap_or(usize::MAX);
-        let mut block = vec![0; self.need.max(self.block_bytes).min(left)];
-        let Source { file, path, .. } = self.source;
+        let Source {
+            file, path, blocks, ..
+        } = &mut self.source;
+        let mut block = blocks.take(self.need.max(self.block_bytes).min(left));
         match file.read_exact_at(&mut block, self.place.position) {
-            Ok(()) => self.block = block.into(),
+            Ok(()) => self.block = blocks.give(block),
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(self.damaged_here("the file is too short"));
             }
-            Err(e) => return Err(Unread::Io(Error::io("cannot read", path, e))),
+            Err(e) => return Err(Unread::Io(Error::io("cannot read", *path, e))),
         }
         Ok(())
     }

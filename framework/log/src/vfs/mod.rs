@@ -41,8 +41,10 @@
 
 use std::{ffi::OsString, fmt::Debug, io, path::Path};
 
+mod gathered;
 mod os;
 
+pub(crate) use gathered::Gathered;
 pub use os::OsFs;
 pub(crate) use os::is_out_of_files;
 

@@ -36,6 +36,10 @@ use crate::{
     ticket::Completion,
 };
 
+/// How much larger than it should be a journal gets while the one before it is still being flushed.
+/// What then goes to each segment at once is larger, and the syncs fewer: whoever appends faster
+/// than the disk flushes is slowed down by less.
+pub(crate) const GROWTH: u64 = 4;
 /// How long to wait where only time can help.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -45,6 +49,8 @@ pub(crate) struct Writer {
     journal: Journal,
     mark: Mark,
     id: JournalId,
+    /// It was full, and had to wait.
+    has_grown: bool,
     /// The number of the next group commit.
     commit: u64,
     /// A group commit that is written, while no file can be opened to look at the fence.
@@ -85,6 +91,7 @@ impl Writer {
             journal,
             mark,
             id,
+            has_grown: false,
             commit,
             written: None,
             pause: None,
@@ -150,8 +157,10 @@ impl Writer {
         if shared.queue.is_closed() {
             return Turn::Idle;
         }
-        let is_wanted = self.journal.len() > 0 && shared.flush.take_wish();
-        if !is_wanted && shared.queue.is_empty() {
+        let (len, full) = (self.journal.len(), shared.limits.journal_bytes);
+        let is_due =
+            len > 0 && shared.flush.is_free() && (shared.flush.take_wish() || self.has_grown);
+        if !is_due && shared.queue.is_empty() {
             return Turn::Idle;
         }
         if shared.cleaning.room.is_spent() {
@@ -159,9 +168,13 @@ impl Writer {
             let full = Failure::NoSpace(Error::NoSpace { path });
             return self.fail(shared, full, Vec::new());
         }
-        if is_wanted || self.journal.len() >= shared.limits.journal_bytes {
+        if is_due || len >= full {
             match self.roll(shared) {
                 Ok(true) => {}
+                // What little room there is is better taken by segments: they can be removed.
+                Ok(false) if len < full * GROWTH && shared.cleaning.room.is_enough() => {
+                    self.has_grown = true;
+                }
                 Ok(false) => return Turn::Idle,
                 Err(failure) => return self.fail(shared, failure, Vec::new()),
             }
@@ -192,6 +205,7 @@ impl Writer {
         self.previous = Some(full);
         (self.unsynced_before, self.unsynced) = (self.unsynced, 0);
         self.id = next;
+        self.has_grown = false;
         let dirty = std::mem::take(&mut self.dirty);
         let partitions = dirty.into_values().map(|partition| {
             let end = partition.reading().end;
@@ -374,7 +388,8 @@ impl Writer {
             }
             item.refuse(error.clone());
         }
-        Turn::Again
+        // Whoever asks next wakes us: a full journal that cannot be left is no reason to try again.
+        Turn::Idle
     }
 
     /// Writes what makes room, with the reserve if need be; what is left of the items.

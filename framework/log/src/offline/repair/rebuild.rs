@@ -9,7 +9,7 @@ use crate::{
     offline::{making::Making, report::Checked, salvage::Losses},
     partition::PartitionId,
     paths::Paths,
-    segment::{self, Roll, Stored},
+    segment::{Roll, Stored, append::Appender},
     vfs::Vfs,
 };
 
@@ -109,15 +109,10 @@ impl<'a> Rebuild<'a> {
             return Ok(());
         }
         self.making.folder(&self.paths.partition(self.id))?;
-        let written = segment::flush(
-            self.vfs,
-            self.paths,
-            self.id,
-            run,
-            &batches,
-            Roll::of(self.segment_bytes, &Retention::forever()),
-        );
-        self.run = written.map_err(|failure| match failure {
+        let roll = Roll::of(self.segment_bytes, &Retention::forever());
+        let mut segments = Appender::new(self.id, run, 0, roll);
+        let written = segments.append(self.vfs, self.paths, &batches);
+        written.map_err(|failure| match failure {
             Failure::NoSpace(error) | Failure::Fatal(error) => error,
             Failure::Damaged(reason) => Error::Unusable {
                 path: self.paths.folder().to_path_buf(),
@@ -125,6 +120,7 @@ impl<'a> Rebuild<'a> {
                 remedy: "let nobody else use the new folder",
             },
         })?;
+        self.run = segments.into_segments();
         for segment in &self.run {
             self.making
                 .adopt(self.paths.segment(self.id, segment.name()));

@@ -1,14 +1,13 @@
-//! The files of a compaction: the segments that it reads and those that it writes.
+//! The segments that a compaction reads.
 
 use std::io;
 
 use crate::{
     Error, FetchedBatch,
-    error::Failure,
-    meta::{Segment, SegmentName},
+    meta::Segment,
     partition::{PartitionId, reading::View},
     segment::{
-        Roll, Stored, Writing,
+        blocks::Blocks,
         read::{Index, Source, Unread},
     },
     shared::Shared,
@@ -23,6 +22,7 @@ pub(super) struct Scan {
     segments: std::vec::IntoIter<Segment>,
     open: Option<(Segment, Box<dyn VfsFile>)>,
     index: Index,
+    blocks: Blocks,
     next: u64,
 }
 
@@ -32,6 +32,7 @@ impl Scan {
             segments: segments.into_iter(),
             open: None,
             index: Index::default(),
+            blocks: Blocks::default(),
             next: 0,
         }
     }
@@ -59,6 +60,7 @@ impl Scan {
             path: &shared.paths.segment(id, segment.name()),
             file: &**file,
             index: &mut self.index,
+            blocks: &mut self.blocks,
         };
         let found = source.fetch(&View::all(), self.next, SLICE_BYTES)?.batches;
         self.next = found.last().map_or(segment.end, FetchedBatch::end_offset);
@@ -74,52 +76,4 @@ fn open(shared: &Shared, id: PartitionId, segment: &Segment) -> Result<Box<dyn V
         }
         Unread::Io(Error::io("cannot open", path, e))
     })
-}
-
-/// The new segments.
-pub(super) struct Output {
-    pub(super) generation: u32,
-    pub(super) roll: Roll,
-    /// The end of the last batch that was written.
-    pub(super) end: u64,
-    pub(super) open: Option<Writing>,
-    pub(super) done: Vec<Segment>,
-}
-
-impl Output {
-    /// Writes batches, and syncs them: a slice at a time, so that no sync takes long.
-    pub(super) fn put(
-        &mut self,
-        shared: &Shared,
-        id: PartitionId,
-        batches: &[Stored],
-    ) -> Result<(), Failure> {
-        let (vfs, paths) = (&*shared.vfs, &shared.paths);
-        let mut left = batches;
-        while let Some(((first, _), _)) = left.split_first() {
-            let mut open = match self.open.take() {
-                Some(open) if self.roll.fits(open.segment(), first) => open,
-                full => {
-                    self.done.extend(full.map(|full| *full.segment()));
-                    Writing::create(vfs, paths, id, first, self.generation)?
-                }
-            };
-            let taken = open.append(vfs, left, self.roll);
-            self.open = Some(open);
-            left = &left[taken?..];
-        }
-        self.end = batches.last().map_or(self.end, |(last, _)| last.end());
-        Ok(())
-    }
-
-    pub(super) fn into_segments(mut self) -> Vec<Segment> {
-        self.done
-            .extend(self.open.iter().map(|open| *open.segment()));
-        self.done
-    }
-
-    pub(super) fn names(&self) -> impl Iterator<Item = SegmentName> {
-        let open = self.open.iter().map(|open| open.segment().name());
-        self.done.iter().map(Segment::name).chain(open)
-    }
 }

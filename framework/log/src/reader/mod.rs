@@ -1,4 +1,6 @@
-//! The reader: fetches that need a file, one per turn.
+//! The reader: fetches that need a file, one per turn; and, when none waits, one ahead.
+
+mod ahead;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -8,6 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use ahead::{Ahead, Known, Place};
 use futures::task::AtomicWaker;
 use levada_core::Timestamp;
 
@@ -15,7 +18,10 @@ use crate::{
     Error, Fetched, Isolation, Result,
     meta::{Segment, SegmentName},
     partition::{PartitionId, first_append_time, reading::Since, state::PartitionState},
-    segment::read::{Index, Source, Unread},
+    segment::{
+        blocks::Blocks,
+        read::{Index, Source, Unread},
+    },
     shared::{Life, Shared, lock},
     ticket::Completion,
     vfs::{self, Open, VfsFile},
@@ -145,6 +151,8 @@ pub(crate) struct Reader {
     indexes: HashMap<SegmentId, Index>,
     /// How many places all indexes hold, and how many there are.
     places: usize,
+    blocks: Blocks,
+    ahead: Ahead,
 }
 
 impl Reader {
@@ -154,6 +162,8 @@ impl Reader {
             files: VecDeque::new(),
             indexes: HashMap::new(),
             places: 0,
+            blocks: Blocks::default(),
+            ahead: Ahead::default(),
         }
     }
 
@@ -176,9 +186,13 @@ impl Reader {
                     isolation,
                     answer,
                 } => {
-                    let found = self.find(&partition, |reader| {
-                        reader.fetch(&partition, from, max_bytes, isolation)
-                    });
+                    let place = Place {
+                        partition,
+                        isolation,
+                        from,
+                        max_bytes,
+                    };
+                    let found = self.find(&place.partition, |reader| reader.fetch(&place));
                     answer.complete(found);
                 }
                 Wanted::Since(time, isolation, completion) => {
@@ -187,6 +201,14 @@ impl Reader {
                     });
                     completion.complete(found);
                 }
+            }
+            context.waker().wake_by_ref();
+        } else if let Some(place) = self.ahead.wanted() {
+            if place.in_memory().is_err()
+                && let Ok(fetched) = self.fetch_from_files(&place)
+                && !fetched.batches.is_empty()
+            {
+                self.ahead.keep(&place, fetched);
             }
             context.waker().wake_by_ref();
         }
@@ -211,31 +233,49 @@ impl Reader {
         })
     }
 
-    fn fetch(
-        &mut self,
-        partition: &PartitionState,
-        mut from: u64,
-        max_bytes: usize,
-        isolation: Isolation,
-    ) -> Result<Fetched, Unread> {
+    /// Fetches, and follows whoever does.
+    fn fetch(&mut self, place: &Place) -> Result<Fetched, Unread> {
+        if let Ok(known) = place.in_memory() {
+            return known.map_err(Unread::Io);
+        }
+        let next = |fetched: &Fetched| Place {
+            from: fetched.next,
+            ..place.clone()
+        };
+        let fetched = match self.ahead.take(place) {
+            Known::Nothing => {
+                let fetched = self.fetch_from_files(place)?;
+                self.ahead.expect(next(&fetched));
+                return Ok(fetched);
+            }
+            Known::Expected => self.fetch_from_files(place)?,
+            Known::Read(fetched) => fetched,
+        };
+        self.ahead.want(next(&fetched));
+        Ok(fetched)
+    }
+
+    fn fetch_from_files(&mut self, place: &Place) -> Result<Fetched, Unread> {
+        let mut place = place.clone();
+        let partition = Arc::clone(&place.partition);
         // A segment may have nothing that the reader sees.
         loop {
-            let view = match partition.fetch_from_memory(from, max_bytes, isolation) {
+            let view = match place.in_memory() {
                 Ok(known) => return known.map_err(Unread::Io),
                 Err(view) => view,
             };
             // The keeper may have dropped it in between: then it is out of range.
-            let segment = partition.reading().segment_at(from);
+            let segment = partition.reading().segment_at(place.from);
             let Some(segment) = segment else { continue };
-            let fetch = |source: Source<'_>| source.fetch(&view, from, max_bytes);
+            let fetch = |source: Source<'_>| source.fetch(&view, place.from, place.max_bytes);
             let fetched = match self.read_segment(partition.id, segment, fetch) {
-                Err(Unread::Damaged(_)) if has_gone(partition, &segment) => continue,
+                Err(Unread::Damaged(_)) if has_gone(&partition, &segment) => continue,
                 read => read?,
             };
             if !fetched.batches.is_empty() {
                 return Ok(fetched);
             }
-            from = fetched.next;
+            place.from = fetched.next;
         }
     }
 
@@ -294,6 +334,7 @@ impl Reader {
             path: &path,
             file: &*file,
             index: &mut *index,
+            blocks: &mut self.blocks,
         });
         self.places += index.len() - before;
         self.files.push_back((key, file));
