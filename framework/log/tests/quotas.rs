@@ -26,7 +26,10 @@ fn in_a_minute(topic: &Topic, clock: &SetClock, size: usize) -> u64 {
                         wait_for(ticket);
                     }
                 }
-                Poll::Ready(answer) => drop(answer.unwrap()),
+                Poll::Ready(answer) => {
+                    answer.unwrap();
+                    break;
+                }
                 Poll::Pending => {
                     waiting.push(ticket);
                     break;
