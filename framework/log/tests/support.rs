@@ -21,6 +21,21 @@ use levada_log::{
     Batch, Error, Log, Options, Partition, Record, Ticket, TopicOptions,
     vfs::{Entry, Open, OsFs, Vfs, VfsFile},
 };
+use tempfile::TempDir;
+
+/// A folder for what needs no disk: in memory, where the machine has a place for that.
+///
+/// A test whose log is only ever closed, killed or damaged shows the same there, and one that opens
+/// thousands of logs does not wait for the disk.
+pub(crate) fn folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    };
+    made.unwrap()
+}
 
 /// A batch of one record per value.
 pub(crate) fn batch(values: &[&[u8]]) -> Batch {
