@@ -25,7 +25,7 @@ use levada_core::{Clock as _, Timestamp};
 use levada_log::{Batch, Log, Partition, Record, Retention, TopicOptions, check};
 use levada_testkit::TestClock;
 
-use crate::support::{batch, folder, read_all, segments, unsynced};
+use crate::support::{batch, in_memory, read_all, segments, unsynced};
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const SECOND: Duration = Duration::from_secs(1);
@@ -55,7 +55,7 @@ struct Busy {
 }
 
 /// A backup, and what must be in it.
-struct Taken {
+struct Copied {
     backup: PathBuf,
     /// Orders that were acknowledged before it began, and not too old when it ended.
     orders: Range<u64>,
@@ -208,7 +208,7 @@ impl Busy {
         self.clock.advance(SECOND);
     }
 
-    fn back_up(&self, backup: PathBuf) -> Taken {
+    fn back_up(&self, backup: PathBuf) -> Copied {
         let taken = || [0, 1].map(|client| self.taken[client].load(Ordering::SeqCst));
         let (before, ordered) = (taken(), self.ordered.lock().unwrap().len());
         let made = self.log.backup(&backup).wait().unwrap();
@@ -216,7 +216,7 @@ impl Busy {
         let (after, too_old) = (taken(), self.clock.now() - AGE);
         let ordered = &self.ordered.lock().unwrap()[..ordered];
         let gone = ordered.partition_point(|at| *at <= too_old);
-        Taken {
+        Copied {
             backup,
             orders: gone as u64..ordered.len() as u64,
             // One more may be taken whose client has not been told yet.
@@ -225,7 +225,7 @@ impl Busy {
     }
 }
 
-impl Taken {
+impl Copied {
     /// Restores it, and finds one moment in it.
     fn check(&self) {
         let folder = self.backup.with_extension("restored");
@@ -261,7 +261,7 @@ impl Taken {
 }
 
 fn back_up_each_second(seconds: u32) {
-    let parent = folder();
+    let parent = in_memory();
     let busy = Busy::open(&parent.path().join("data"));
     thread::scope(|scope| {
         let _over = Over(&busy.is_over);
@@ -274,9 +274,9 @@ fn back_up_each_second(seconds: u32) {
         for second in 0..seconds {
             busy.second();
             let before = busy.done.load(Ordering::SeqCst);
-            let taken = busy.back_up(parent.path().join(format!("backup-{second}")));
+            let copied = busy.back_up(parent.path().join(format!("backup-{second}")));
             meanwhile += busy.done.load(Ordering::SeqCst) - before;
-            taken.check();
+            copied.check();
         }
         assert!(
             meanwhile > u64::from(seconds),

@@ -18,7 +18,7 @@ use levada_log::{
     vfs::{Open, OsFs, Vfs, VfsFile},
 };
 
-use crate::support::{Steps, batch, found, made, pass_to_os, read_all, reopened};
+use crate::support::{Steps, batch, found, made, pass_to_file, pass_to_os, read_all, reopened};
 
 /// What goes wrong, and when.
 #[derive(Debug)]
@@ -65,6 +65,8 @@ impl Faults {
 }
 
 impl Vfs for Faulty {
+    pass_to_os!(create_dir_all list rename remove_file remove_dir sync_dir free_space lock);
+
     fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
         let file = OsFs.open(path, open)?;
         Ok(Box::new(FaultyFile {
@@ -72,15 +74,11 @@ impl Vfs for Faulty {
             faults: Arc::clone(&self.0),
         }))
     }
-
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
-        OsFs.lock(path)
-    }
-
-    pass_to_os!(names);
 }
 
 impl VfsFile for FaultyFile {
+    pass_to_file!(file: sync_data set_len len);
+
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         if self.faults.unreadable.load(Ordering::SeqCst) {
             return Err(io::Error::other("the disk gives nothing"));
@@ -110,18 +108,6 @@ impl VfsFile for FaultyFile {
             .room
             .fetch_sub(i64::try_from(taken).unwrap(), Ordering::SeqCst);
         Ok(taken)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
     }
 }
 

@@ -46,6 +46,7 @@ mod damage;
 mod describe;
 mod failed_sync;
 mod faults;
+mod folders;
 mod format;
 mod groups;
 mod hostile;
