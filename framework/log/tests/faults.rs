@@ -293,6 +293,27 @@ fn read_that_fails_is_an_error_of_that_read_alone() {
 }
 
 #[test]
+fn fence_that_cannot_be_read_ends_the_writer_and_what_it_had_written_is_there_again() {
+    let (folder, faults) = (tempfile::tempdir().unwrap(), Faults::none());
+    let log = faults.options().open(folder.path()).unwrap();
+    let orders = made(&log, "orders");
+    orders.append(batch(&[b"first"])).wait().unwrap();
+    faults.unreadable.store(true, Ordering::SeqCst);
+    // It is on disk. Whether the folder was still ours then is not known, so nobody is told.
+    let unknown = orders.append(batch(&[b"unknown"])).wait();
+    assert!(matches!(unknown, Err(Error::Dead { .. })), "{unknown:?}");
+    assert_eq!(orders.visible_end(), 1);
+    faults.unreadable.store(false, Ordering::SeqCst);
+    let later = orders.append(batch(&[b"later"])).wait();
+    assert!(matches!(later, Err(Error::Dead { .. })), "{later:?}");
+    drop((orders, log));
+    let log = reopened(|| faults.options(), folder.path());
+    let read = read_all(&found(&log, "orders"), 0).into_iter();
+    let values: Vec<_> = read.map(|(_, value)| value).collect();
+    assert_eq!(values, [&b"first"[..], b"unknown"]);
+}
+
+#[test]
 fn short_and_interrupted_writes_are_finished() {
     let folder = tempfile::tempdir().unwrap();
     let faults = Faults::none();
