@@ -257,6 +257,9 @@ impl Copied {
             }
         }
         log.close().wait().unwrap();
+        for done in [&self.backup, &folder] {
+            std::fs::remove_dir_all(done).unwrap();
+        }
     }
 }
 
