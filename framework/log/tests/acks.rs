@@ -1,6 +1,6 @@
 //! When appends are answered, and what a power cut takes then.
 
-use levada_log::{Acks, Appended, Log, Partition, TopicOptions};
+use levada_log::{Acks, Log, TopicOptions};
 use levada_testkit::vfs::{Fault, Keep, When};
 
 use crate::{machine::Machine, support::batch};
@@ -14,35 +14,21 @@ fn long_journal() -> Machine {
     Machine::with(|options| options.journal_bytes(1 << 20))
 }
 
-/// Appends a record by itself.
-fn append(machine: &Machine, partition: &Partition, value: &str) -> Appended {
-    let ticket = partition.append(batch(&[value.as_bytes()]));
-    machine.wait(ticket).unwrap()
-}
-
-fn values(machine: &Machine, partition: &Partition) -> Vec<String> {
-    machine
-        .committed(partition)
-        .into_iter()
-        .map(|(_, value)| value)
-        .collect()
-}
-
 #[test]
 fn what_is_only_written_survives_a_kill_but_not_a_power_cut() {
     let machine = Machine::new();
     let clicks = machine.made("clicks", topic(Acks::Written)).remove(0);
-    append(&machine, &clicks, "first");
+    machine.append(&clicks, b"first");
     assert_eq!(
-        values(&machine, &clicks),
+        machine.values(&clicks),
         ["first"],
         "it is visible once it is acknowledged"
     );
 
     let killed = machine.killed();
-    assert_eq!(values(&killed, &killed.found("clicks", 0)), ["first"]);
+    assert_eq!(killed.values(&killed.found("clicks", 0)), ["first"]);
     let cut = machine.power_cut(Keep::Nothing);
-    assert!(values(&cut, &cut.found("clicks", 0)).is_empty());
+    assert!(cut.values(&cut.found("clicks", 0)).is_empty());
 }
 
 #[test]
@@ -50,13 +36,13 @@ fn durable_append_makes_durable_what_was_written_before_it() {
     let machine = Machine::new();
     let clicks = machine.made("clicks", topic(Acks::Written)).remove(0);
     let orders = machine.made("orders", topic(Acks::Durable)).remove(0);
-    append(&machine, &clicks, "first");
-    append(&machine, &orders, "tea");
-    append(&machine, &clicks, "second");
+    machine.append(&clicks, b"first");
+    machine.append(&orders, b"tea");
+    machine.append(&clicks, b"second");
 
     let cut = machine.power_cut(Keep::Nothing);
-    assert_eq!(values(&cut, &cut.found("orders", 0)), ["tea"]);
-    assert_eq!(values(&cut, &cut.found("clicks", 0)), ["first"]);
+    assert_eq!(cut.values(&cut.found("orders", 0)), ["tea"]);
+    assert_eq!(cut.values(&cut.found("clicks", 0)), ["first"]);
 }
 
 #[test]
@@ -65,22 +51,18 @@ fn offsets_that_a_power_cut_took_are_not_given_again() {
         let machine = long_journal();
         let clicks = machine.made("clicks", topic(acks)).remove(0);
         let appended: Vec<_> = (0..10)
-            .map(|n| append(&machine, &clicks, &format!("before {n}")))
+            .map(|n| machine.append(&clicks, format!("before {n}").as_bytes()))
             .collect();
         let last = &appended[9].offsets;
         machine.rest();
-        assert_eq!(
-            values(&machine, &clicks).len(),
-            10,
-            "somebody read them all"
-        );
+        assert_eq!(machine.values(&clicks).len(), 10, "somebody read them all");
 
         let cut = machine.power_cut(Keep::Nothing);
         let clicks = cut.found("clicks", 0);
-        let after = append(&cut, &clicks, "after");
+        let after = cut.append(&clicks, b"after");
         assert!(after.offsets.start >= last.end, "{after:?}");
         cut.rest();
-        assert_eq!(values(&cut, &clicks), ["after"]);
+        assert_eq!(cut.values(&clicks), ["after"]);
     }
 }
 
@@ -100,15 +82,15 @@ fn after_any_power_cut_a_prefix_is_left_of_what_was_only_written() {
         let machine = Machine::new();
         let clicks = machine.made("clicks", topic(Acks::Written)).remove(0);
         let orders = machine.made("orders", topic(Acks::Durable)).remove(0);
-        append(&machine, &orders, "tea");
+        machine.append(&orders, b"tea");
         let sent: Vec<_> = (0..rounds).map(|n| format!("click {n}")).collect();
         for value in &sent {
-            append(&machine, &clicks, value);
+            machine.append(&clicks, value.as_bytes());
         }
         let cut = machine.power_cut(keep);
-        let left = values(&cut, &cut.found("clicks", 0));
+        let left = cut.values(&cut.found("clicks", 0));
         assert!(sent.starts_with(&left), "{keep:?}: {left:?}");
-        assert_eq!(values(&cut, &cut.found("orders", 0)), ["tea"], "{keep:?}");
+        assert_eq!(cut.values(&cut.found("orders", 0)), ["tea"], "{keep:?}");
     }
 }
 
@@ -117,9 +99,9 @@ fn damage_to_what_a_later_sync_made_durable_is_not_cut() {
     let machine = long_journal();
     let clicks = machine.made("clicks", topic(Acks::Written)).remove(0);
     let orders = machine.made("orders", topic(Acks::Durable)).remove(0);
-    append(&machine, &clicks, "a click");
-    append(&machine, &orders, "tea");
-    append(&machine, &orders, "jam");
+    machine.append(&clicks, b"a click");
+    machine.append(&orders, b"tea");
+    machine.append(&orders, b"jam");
     let journal = machine
         .fs
         .files()
@@ -136,7 +118,7 @@ fn damage_to_what_a_later_sync_made_durable_is_not_cut() {
     let killed = machine.killed();
     let clicks = killed.found("clicks", 0);
     assert!(matches!(clicks.status(), levada_log::Status::Failed { .. }));
-    assert_eq!(values(&killed, &killed.found("orders", 0)), ["tea", "jam"]);
+    assert_eq!(killed.values(&killed.found("orders", 0)), ["tea", "jam"]);
 }
 
 #[test]
@@ -146,7 +128,7 @@ fn none_is_answered_before_it_is_written_and_read_after() {
     let appended = logs.append(batch(&[b"line"])).wait().unwrap();
     assert_eq!((appended.offsets, logs.visible_end()), (0..1, 0));
     machine.rest();
-    assert_eq!(values(&machine, &logs), ["line"]);
+    assert_eq!(machine.values(&logs), ["line"]);
 
     // It fails after it was answered: nobody is told, and the log has stopped.
     logs.append(batch(&[b"lost"])).wait().unwrap();
@@ -164,9 +146,9 @@ fn only_what_is_durable_costs_a_sync() {
     // Whatever syncs from here on kills the log.
     machine.fs.inject(Fault::SyncFailed, When::Always);
     for n in 0..5 {
-        append(&machine, &clicks, &n.to_string());
+        machine.append(&clicks, n.to_string().as_bytes());
     }
-    assert_eq!(values(&machine, &clicks).len(), 5);
+    assert_eq!(machine.values(&clicks).len(), 5);
     machine
         .wait(
             machine

@@ -15,7 +15,9 @@ use levada_log::{
     vfs::{Open, OsFs, Vfs, VfsFile},
 };
 
-use crate::support::{Steps, batch, contents, found, made, pass_to_os, read_all, small, unsynced};
+use crate::support::{
+    Steps, batch, contents, found, made, pass_to_file, pass_to_os, read_all, small, unsynced,
+};
 
 /// Record `i` of the tests: its number, and bytes that make a few of them fill a segment.
 fn value(i: u64) -> Vec<u8> {
@@ -267,23 +269,17 @@ struct Full(Arc<AtomicI64>);
 struct FullFile(Box<dyn VfsFile>, Option<Arc<AtomicI64>>);
 
 impl Vfs for Full {
+    pass_to_os!(create_dir_all list rename remove_file remove_dir sync_dir free_space lock);
+
     fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
         let is_backup = path.iter().any(|name| name == "backup");
         let room = is_backup.then(|| Arc::clone(&self.0));
         Ok(Box::new(FullFile(OsFs.open(path, open)?, room)))
     }
-
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
-        OsFs.lock(path)
-    }
-
-    pass_to_os!(names);
 }
 
 impl VfsFile for FullFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buf, offset)
-    }
+    pass_to_file!(0: read_at sync_data set_len len);
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
         let taken = i64::try_from(buf.len()).unwrap();
@@ -293,18 +289,6 @@ impl VfsFile for FullFile {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.0.write_at(buf, offset)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
     }
 }
 

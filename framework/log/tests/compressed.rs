@@ -6,7 +6,7 @@ use levada_log::{
     Batch, Compression, Error, Log, MAX_RECORD_BYTES, Options, Partition, Record, TopicOptions,
 };
 
-use crate::support::{Steps, batch, found, read_all, segments, small};
+use crate::support::{Steps, batch, found, in_memory, read_all, segments, small};
 
 /// The partition 0 of a topic that is compressed.
 fn packed(log: &Log) -> Partition {
@@ -39,7 +39,7 @@ fn flush(folder: &Path, batches: Vec<Batch>) {
 
 #[test]
 fn compressed_batches_come_back_from_memory_from_segments_and_after_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     let log = small().open(folder.path()).unwrap();
     let orders = packed(&log);
     let mut expected = Vec::new();
@@ -73,7 +73,7 @@ fn compressed_batches_come_back_from_memory_from_segments_and_after_a_restart() 
 
 #[test]
 fn batch_that_does_not_get_smaller_is_stored_as_it_is() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     let log = Log::open(folder.path()).unwrap();
     let orders = packed(&log);
     for value in [&noise(10_000)[..], b"", b"short"] {
@@ -114,7 +114,7 @@ fn fetch(folder: &Path, from: u64, max_bytes: usize) -> (Result<usize, Error>, u
 
 #[test]
 fn lies_about_the_size_and_broken_blocks_are_damage_and_cost_no_memory() {
-    let scene = tempfile::tempdir().unwrap();
+    let scene = in_memory();
     flush(scene.path(), vec![batch(&[&[7; 50_000]])]);
     let segment = segments(scene.path()).remove(0);
     let whole = fs::read(&segment).unwrap();
@@ -148,7 +148,7 @@ fn lies_about_the_size_and_broken_blocks_are_damage_and_cost_no_memory() {
 
 #[test]
 fn bomb_costs_the_memory_of_one_batch() {
-    let scene = tempfile::tempdir().unwrap();
+    let scene = in_memory();
     let zeros = vec![0; MAX_RECORD_BYTES];
     let bomb = || {
         let mut bomb = Batch::new();
@@ -167,7 +167,7 @@ fn bomb_costs_the_memory_of_one_batch() {
 
 #[test]
 fn batches_that_are_passed_over_are_not_decompressed() {
-    let scene = tempfile::tempdir().unwrap();
+    let scene = in_memory();
     flush(
         scene.path(),
         vec![batch(&[&[7; 50_000]]), batch(&[b"next"])],

@@ -1,25 +1,13 @@
 //! Damage that is not a torn end stops its partition, or the log, and changes nothing.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use levada_log::{Error, Log, Status, TopicOptions};
 
-use crate::support::{batch, contents, copy, found, journal, made, read_all, segments, small};
-
-/// A closed folder with 40 records of 500 bytes in each of `orders` and `other`, in segments.
-fn filled(folder: &Path) {
-    let log = small().open(folder).unwrap();
-    for name in ["orders", "other"] {
-        let partition = made(&log, name);
-        for i in 0..40 {
-            partition.append(batch(&[&[i; 500]])).wait().unwrap();
-        }
-    }
-    log.close().wait().unwrap();
-    drop(log);
-    let log = small().open(folder).unwrap();
-    log.close().wait().unwrap();
-}
+use crate::{
+    folders::{BATCH_BYTES, crashed, filled, first_of, flip, misplaced},
+    support::{batch, contents, copy, found, in_memory, journal, read_all, segments, small},
+};
 
 /// Reads until something is refused; how many records came before.
 fn read_until_refused(log: &Log, name: &str) -> (u64, Error) {
@@ -41,12 +29,10 @@ fn read_until_refused(log: &Log, name: &str) -> (u64, Error) {
 
 #[test]
 fn flipped_byte_in_a_segment_stops_its_partition_and_no_other() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     filled(folder.path());
     let segment = &segments(folder.path())[1];
-    let mut bytes = fs::read(segment).unwrap();
-    bytes[3 * 626 + 300] ^= 1;
-    fs::write(segment, &bytes).unwrap();
+    flip(segment, 3 * BATCH_BYTES + 300);
     let before = contents(&folder.path().join("topics"));
 
     let log = small().open(folder.path()).unwrap();
@@ -69,72 +55,45 @@ fn flipped_byte_in_a_segment_stops_its_partition_and_no_other() {
 
 #[test]
 fn every_byte_of_a_segment_that_is_changed_is_noticed() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     filled(folder.path());
     let segment = segments(folder.path())[0].clone();
-    let whole = fs::read(&segment).unwrap();
-    for at in (0..whole.len()).step_by(17) {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 0x10;
-        fs::write(&segment, &bytes).unwrap();
+    let len = fs::read(&segment).unwrap().len();
+    for at in (0..len).step_by(17) {
+        let whole = flip(&segment, at);
         let log = small().open(folder.path()).unwrap();
         let (_, error) = read_until_refused(&log, "orders");
         assert!(matches!(error, Error::Damaged { .. }), "{error}");
         log.close().wait().unwrap();
+        fs::write(&segment, whole).unwrap();
     }
 }
 
 #[test]
 fn batches_that_were_swapped_repeated_or_misdirected_are_noticed() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     filled(folder.path());
     let all = segments(folder.path());
-    let whole = fs::read(&all[0]).unwrap();
-    let other = all
-        .iter()
-        .find(|path| path.ends_with_topic("00000002"))
-        .unwrap();
-    let other = fs::read(other).unwrap();
-    let len = 120 + 506;
-    let place = |number: usize| number * len..(number + 1) * len;
-    let check = |bytes: &[u8], good: u64| {
+    for (bytes, good) in misplaced(&all) {
         fs::write(&all[0], bytes).unwrap();
         let log = small().open(folder.path()).unwrap();
         let (read, error) = read_until_refused(&log, "orders");
         assert!(matches!(error, Error::Damaged { .. }), "{error}");
-        assert_eq!(read, good);
+        assert_eq!(read, good as u64);
         log.close().wait().unwrap();
-    };
-
-    let swapped = [&whole[place(1)], &whole[place(0)], &whole[2 * len..]].concat();
-    check(&swapped, 0);
-    let mut repeated = whole.clone();
-    repeated[place(1)].copy_from_slice(&whole[place(2)]);
-    check(&repeated, 1);
-    let mut misdirected = whole;
-    misdirected[place(1)].copy_from_slice(&other[place(1)]);
-    check(&misdirected, 1);
+    }
 }
 
 #[test]
 fn segment_that_is_short_or_missing_stops_its_partition() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     filled(folder.path());
     let all = segments(folder.path());
-    let orders: Vec<_> = all
-        .iter()
-        .filter(|path| path.ends_with_topic("00000001"))
-        .collect();
-    let other: Vec<_> = all
-        .iter()
-        .filter(|path| path.ends_with_topic("00000002"))
-        .collect();
-    let last = fs::OpenOptions::new()
-        .write(true)
-        .open(orders[orders.len() - 1])
-        .unwrap();
+    let other = first_of(&all, "00000002");
+    let last = all.iter().rfind(|file| **file < other).unwrap();
+    let last = fs::OpenOptions::new().write(true).open(last).unwrap();
     last.set_len(last.metadata().unwrap().len() - 1).unwrap();
-    fs::remove_file(other[0]).unwrap();
+    fs::remove_file(other).unwrap();
 
     let log = small().open(folder.path()).unwrap();
     assert!(matches!(
@@ -148,38 +107,13 @@ fn segment_that_is_short_or_missing_stops_its_partition() {
     );
 }
 
-trait EndsWithTopic {
-    fn ends_with_topic(&self, topic: &str) -> bool;
-}
-
-impl EndsWithTopic for Path {
-    fn ends_with_topic(&self, topic: &str) -> bool {
-        self.ancestors()
-            .nth(2)
-            .is_some_and(|folder| folder.ends_with(topic))
-    }
-}
-
-/// A crashed folder: one commit creates the topics, then each of `a` and `b` gets three records.
-fn crashed(folder: &Path) {
-    let running = tempfile::tempdir().unwrap();
-    let log = Log::open(running.path()).unwrap();
-    let (a, b) = (made(&log, "a"), made(&log, "b"));
-    for i in 0..3 {
-        a.append(batch(&[&[i; 500]])).wait().unwrap();
-        b.append(batch(&[&[i; 500]])).wait().unwrap();
-    }
-    copy(running.path(), folder);
-}
-
 #[test]
 fn damaged_batch_with_a_later_commit_behind_it_is_never_cut() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     crashed(folder.path());
     let path = journal(folder.path());
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[4 * 4096 + 400] ^= 1; // The second record of `a`.
-    fs::write(&path, &bytes).unwrap();
+    flip(&path, 4 * 4096 + 400); // The second record of `a`.
+    let bytes = fs::read(&path).unwrap();
 
     for _ in 0..2 {
         let log = small().open(folder.path()).unwrap();
@@ -207,12 +141,9 @@ fn damaged_batch_with_a_later_commit_behind_it_is_never_cut() {
 #[test]
 fn damaged_head_or_change_with_a_later_commit_behind_it_is_refused_and_nothing_changes() {
     for at in [8, 16, 80, 120] {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = in_memory();
         crashed(folder.path());
-        let path = journal(folder.path());
-        let mut bytes = fs::read(&path).unwrap();
-        bytes[at] ^= 1;
-        fs::write(&path, &bytes).unwrap();
+        flip(&journal(folder.path()), at);
         let before = contents(folder.path());
         let refused = Log::open(folder.path()).unwrap_err();
         assert!(matches!(refused, Error::Unusable { .. }), "{at}: {refused}");
@@ -223,7 +154,7 @@ fn damaged_head_or_change_with_a_later_commit_behind_it_is_refused_and_nothing_c
 
 #[test]
 fn damaged_short_or_missing_image_is_refused_by_name() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     filled(folder.path());
     let image = folder.path().join("image");
     let whole = fs::read(&image).unwrap();
@@ -255,7 +186,7 @@ fn damaged_short_or_missing_image_is_refused_by_name() {
 
 #[test]
 fn missing_journal_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     crashed(folder.path());
     fs::remove_file(journal(folder.path())).unwrap();
     assert!(matches!(
@@ -269,7 +200,7 @@ fn missing_journal_is_refused() {
 fn links_are_refused_and_foreign_files_left_alone() {
     use std::os::unix::fs::symlink;
 
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     filled(folder.path());
     for name in ["notes.txt", "journal/notes.txt", "topics/notes.txt"] {
         fs::write(folder.path().join(name), "mine").unwrap();
@@ -283,7 +214,7 @@ fn links_are_refused_and_foreign_files_left_alone() {
         assert_eq!(fs::read(folder.path().join(name)).unwrap(), b"mine");
     }
     for name in ["image", "lock", "journal", "topics"] {
-        let elsewhere = tempfile::tempdir().unwrap();
+        let elsewhere = in_memory();
         let (path, target) = (folder.path().join(name), elsewhere.path().join(name));
         fs::rename(&path, &target).unwrap();
         symlink(&target, &path).unwrap();

@@ -5,12 +5,14 @@ use std::{fs, sync::Arc, time::Duration};
 use levada_core::Timestamp;
 use levada_log::{Acks, Compression, Log, Retention, Status, TopicOptions};
 
-use crate::support::{SetClock, batch, segments, small};
+use levada_testkit::TestClock;
+
+use crate::support::{batch, segments, small};
 
 #[test]
 fn ends_sizes_and_times_are_those_of_what_was_appended_and_flushed() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = SetClock::default();
+    let clock = TestClock::default();
     let options = || small().clock(Arc::new(clock.clone()));
     let log = options().open(folder.path()).unwrap();
     let topic = log.create_topic("orders", TopicOptions::new().partitions(3));
@@ -18,7 +20,7 @@ fn ends_sizes_and_times_are_those_of_what_was_appended_and_flushed() {
     let orders = topic.partition(1).unwrap();
     let mut bytes = 0;
     for _ in 0..50 {
-        clock.pass(Duration::from_secs(1));
+        clock.advance(Duration::from_secs(1));
         let batch = batch(&[&[7; 1000], b"second"]);
         bytes += batch.size() as u64;
         orders.append(batch).wait().unwrap();

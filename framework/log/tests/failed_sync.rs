@@ -13,7 +13,7 @@ use levada_log::{
     vfs::{Open, OsFs, Vfs, VfsFile},
 };
 
-use crate::support::{Steps, batch, found, pass_to_os};
+use crate::support::{Steps, batch, found, in_memory, pass_to_file, pass_to_os};
 
 /// Files of which one sync fails. As on Linux, what it covered is lost and reads still show it, and
 /// the next sync says that all is well.
@@ -81,6 +81,8 @@ impl FailsOnce {
 }
 
 impl Vfs for FailsOnce {
+    pass_to_os!(create_dir_all list remove_file remove_dir free_space lock);
+
     fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
         let (file, path) = (OsFs.open(path, open)?, path.to_owned());
         let disk = self.clone();
@@ -98,33 +100,13 @@ impl Vfs for FailsOnce {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.sync(path, || OsFs.sync_dir(path))
     }
-
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
-        OsFs.lock(path)
-    }
-
-    pass_to_os!(rest);
 }
 
 impl VfsFile for Synced {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buf, offset)
-    }
-
-    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
-        self.file.write_at(buf, offset)
-    }
+    pass_to_file!(file: read_at write_at set_len len);
 
     fn sync_data(&self) -> io::Result<()> {
         self.disk.sync(&self.path, || self.file.sync_data())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
     }
 }
 
@@ -160,7 +142,7 @@ fn append_until_refused(orders: &Partition, steps: &Steps) -> (Vec<(u64, Vec<u8>
 fn failed_sync_is_never_tried_again_and_reopening_reads_the_truth() {
     let mut places = BTreeSet::new();
     for good in 0..60 {
-        let (folder, disk) = (tempfile::tempdir().unwrap(), FailsOnce::default());
+        let (folder, disk) = (in_memory(), FailsOnce::default());
         let steps = Steps::default();
         let log = options(&disk, &steps).open(folder.path()).unwrap();
         let made = steps.wait(log.create_topic("orders", TopicOptions::new()));

@@ -18,7 +18,7 @@ use levada_log::{
     vfs::{Open, OsFs, Vfs, VfsFile},
 };
 
-use crate::support::{Steps, batch, found, made, pass_to_os, read_all, reopened};
+use crate::support::{Steps, batch, found, made, pass_to_file, pass_to_os, read_all, reopened};
 
 /// What goes wrong, and when.
 #[derive(Debug)]
@@ -65,6 +65,8 @@ impl Faults {
 }
 
 impl Vfs for Faulty {
+    pass_to_os!(create_dir_all list rename remove_file remove_dir sync_dir free_space lock);
+
     fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
         let file = OsFs.open(path, open)?;
         Ok(Box::new(FaultyFile {
@@ -72,15 +74,11 @@ impl Vfs for Faulty {
             faults: Arc::clone(&self.0),
         }))
     }
-
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
-        OsFs.lock(path)
-    }
-
-    pass_to_os!(names);
 }
 
 impl VfsFile for FaultyFile {
+    pass_to_file!(file: sync_data set_len len);
+
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         if self.faults.unreadable.load(Ordering::SeqCst) {
             return Err(io::Error::other("the disk gives nothing"));
@@ -110,18 +108,6 @@ impl VfsFile for FaultyFile {
             .room
             .fetch_sub(i64::try_from(taken).unwrap(), Ordering::SeqCst);
         Ok(taken)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
     }
 }
 
@@ -304,6 +290,27 @@ fn read_that_fails_is_an_error_of_that_read_alone() {
     faults.unreadable.store(false, Ordering::SeqCst);
     orders.append(batch(&[b"again"])).wait().unwrap();
     assert_eq!(read_all(&orders, 0).len(), 201);
+}
+
+#[test]
+fn fence_that_cannot_be_read_ends_the_writer_and_what_it_had_written_is_there_again() {
+    let (folder, faults) = (tempfile::tempdir().unwrap(), Faults::none());
+    let log = faults.options().open(folder.path()).unwrap();
+    let orders = made(&log, "orders");
+    orders.append(batch(&[b"first"])).wait().unwrap();
+    faults.unreadable.store(true, Ordering::SeqCst);
+    // It is on disk. Whether the folder was still ours then is not known, so nobody is told.
+    let unknown = orders.append(batch(&[b"unknown"])).wait();
+    assert!(matches!(unknown, Err(Error::Dead { .. })), "{unknown:?}");
+    assert_eq!(orders.visible_end(), 1);
+    faults.unreadable.store(false, Ordering::SeqCst);
+    let later = orders.append(batch(&[b"later"])).wait();
+    assert!(matches!(later, Err(Error::Dead { .. })), "{later:?}");
+    drop((orders, log));
+    let log = reopened(|| faults.options(), folder.path());
+    let read = read_all(&found(&log, "orders"), 0).into_iter();
+    let values: Vec<_> = read.map(|(_, value)| value).collect();
+    assert_eq!(values, [&b"first"[..], b"unknown"]);
 }
 
 #[test]

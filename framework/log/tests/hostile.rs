@@ -9,7 +9,9 @@ use std::{
 
 use levada_log::{Batch, Error, Log, Record};
 
-use crate::support::{Steps, batch, contents, copy, found, journal, made, segments, small};
+use crate::support::{
+    Steps, batch, contents, copy, found, in_memory, journal, made, segments, small,
+};
 
 /// What a size could be set to.
 const HOSTILE: [u32; 7] = [0, 1, 4096, 1 << 24, i32::MAX as u32, 1 << 31, u32::MAX];
@@ -51,12 +53,12 @@ fn set(bytes: &mut [u8], at: usize, number: u32, end: usize) {
 
 #[test]
 fn hostile_sizes_in_the_head_of_a_frame_bring_nothing_wrong() {
-    let running = tempfile::tempdir().unwrap();
+    let running = in_memory();
     let log = Log::open(running.path()).unwrap();
     let orders = made(&log, "orders");
     orders.append(batch(&[b"first"])).wait().unwrap();
     orders.append(batch(&[b"second"])).wait().unwrap();
-    let crash = tempfile::tempdir().unwrap();
+    let crash = in_memory();
     copy(running.path(), crash.path());
     let whole = fs::read(journal(crash.path())).unwrap();
     // The length of the frame, and its entries.
@@ -64,7 +66,7 @@ fn hostile_sizes_in_the_head_of_a_frame_bring_nothing_wrong() {
         .into_iter()
         .flat_map(|at| HOSTILE.map(|number| (at, number)))
     {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = in_memory();
         copy(crash.path(), folder.path());
         let mut spoilt = whole.clone();
         set(&mut spoilt[4096..], at, number, 72);
@@ -90,7 +92,7 @@ fn flushed(folder: &Path, batch: Batch) -> PathBuf {
 
 #[test]
 fn hostile_sizes_in_the_head_of_a_batch_bring_nothing_wrong() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     let segment = flushed(folder.path(), batch(&[b"only"]));
     let whole = fs::read(&segment).unwrap();
     // The length of the records, the last offset, and the number of records.
@@ -119,7 +121,7 @@ fn varint(mut number: u64) -> Vec<u8> {
 
 #[test]
 fn hostile_sizes_in_a_record_bring_nothing_wrong() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     let value = &[b'v'; 16];
     let mut only = Batch::new();
     let record = Record {
@@ -151,9 +153,9 @@ fn hostile_sizes_in_a_record_bring_nothing_wrong() {
 
 #[test]
 fn hostile_sizes_in_the_image_bring_nothing_wrong() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     made(&Log::open(folder.path()).unwrap(), "orders");
-    let scene = tempfile::tempdir().unwrap();
+    let scene = in_memory();
     copy(folder.path(), scene.path());
     let image = scene.path().join("image");
     let whole = fs::read(&image).unwrap();
@@ -174,10 +176,10 @@ fn hostile_sizes_in_the_image_bring_nothing_wrong() {
 
 #[test]
 fn newer_versions_of_image_frame_and_batch_are_refused_by_name_and_left_as_they_are() {
-    let flushed_folder = tempfile::tempdir().unwrap();
+    let flushed_folder = in_memory();
     let segment = flushed(flushed_folder.path(), batch(&[b"only"]));
-    let crash = tempfile::tempdir().unwrap();
-    let running = tempfile::tempdir().unwrap();
+    let crash = in_memory();
+    let running = in_memory();
     let log = Log::open(running.path()).unwrap();
     made(&log, "orders")
         .append(batch(&[b"only"]))
@@ -198,7 +200,7 @@ fn newer_versions_of_image_frame_and_batch_are_refused_by_name_and_left_as_they_
     assert!(said.to_string().contains(unknown), "{said}");
 
     for (is_of_the_image, at) in [(false, 4096 + 4), (true, 4)] {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = in_memory();
         copy(crash.path(), folder.path());
         let path = if is_of_the_image {
             folder.path().join("image")

@@ -24,6 +24,7 @@
 //! | [`producers`] | repeats are known, gaps, resets and zombies refused |
 //! | [`transactions`] | all or nothing, for readers of committed records |
 //! | [`backup`] | a backup holds one moment of a running log, or it is none |
+//! | [`busy`] | the same each second, while everything happens at once |
 //! | [`check`] | a check names whatever is damaged, and changes nothing |
 //! | [`repair`] | a repair loses exactly what it names |
 //! | [`read_only`] | a folder is read beside the log that writes it, and nothing is changed |
@@ -37,6 +38,7 @@
 
 mod acks;
 mod backup;
+mod busy;
 mod check;
 mod compaction;
 mod compressed;
@@ -44,6 +46,7 @@ mod damage;
 mod describe;
 mod failed_sync;
 mod faults;
+mod folders;
 mod format;
 mod groups;
 mod hostile;

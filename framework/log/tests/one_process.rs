@@ -12,7 +12,7 @@ use levada_log::{
     vfs::{Open, OsFs, Vfs, VfsFile},
 };
 
-use crate::support::{batch, found, made, read_all};
+use crate::support::{batch, found, made, pass_to_os, read_all};
 
 #[test]
 fn second_log_is_refused_and_the_first_is_unharmed() {
@@ -52,7 +52,7 @@ fn folder_reached_through_a_symbolic_link_is_the_same_folder() {
 struct NoLocks;
 
 impl Vfs for NoLocks {
-    crate::support::pass_to_os!();
+    pass_to_os!(open create_dir_all list rename remove_file remove_dir sync_dir free_space);
 
     fn lock(&self, _path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
         Ok(Box::new(()))
@@ -94,7 +94,7 @@ fn log_whose_folder_was_opened_past_the_lock_acknowledges_nothing_more() {
 struct Meddled(Mutex<Option<Partition>>);
 
 impl Vfs for Meddled {
-    crate::support::pass_to_os!(names);
+    pass_to_os!(create_dir_all list rename remove_file remove_dir sync_dir free_space);
 
     fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
         let is_segment = path.components().any(|part| part.as_os_str() == "topics");

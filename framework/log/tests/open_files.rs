@@ -16,7 +16,11 @@ use levada_log::{
     vfs::{Open, OsFs, Vfs, VfsFile},
 };
 
-use crate::support::{SetClock, Steps, answer, batch, found, made, read_all, small};
+use levada_testkit::TestClock;
+
+use crate::support::{
+    Steps, answer, batch, found, in_memory, made, pass_to_file, pass_to_os, read_all, small,
+};
 
 /// A file system on which only so many files can be open at once. Clones share them.
 #[derive(Clone, Debug)]
@@ -77,29 +81,11 @@ struct CrowdedFile(
 );
 
 impl VfsFile for CrowdedFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buf, offset)
-    }
-
-    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
-        self.0.write_at(buf, offset)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
+    pass_to_file!(0: read_at write_at sync_data set_len len);
 }
 
 impl Vfs for Crowded {
-    crate::support::pass_to_os!(rest);
+    pass_to_os!(create_dir_all list rename remove_file remove_dir free_space lock);
 
     fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
         let is_segment = path.components().any(|part| part.as_os_str() == "topics");
@@ -110,22 +96,14 @@ impl Vfs for Crowded {
         Ok(Box::new(CrowdedFile(OsFs.open(path, open)?, held)))
     }
 
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        OsFs.rename(from, to)
-    }
-
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let _held = self.hold()?;
         OsFs.sync_dir(path)
     }
-
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
-        OsFs.lock(path)
-    }
 }
 
 /// A log on a crowded file system, driven by the test.
-fn crowded(vfs: &Crowded, steps: &Steps, clock: &SetClock) -> Options {
+fn crowded(vfs: &Crowded, steps: &Steps, clock: &TestClock) -> Options {
     let options = small().vfs(Arc::new(vfs.clone()));
     options
         .spawner(Arc::new(steps.clone()))
@@ -134,9 +112,9 @@ fn crowded(vfs: &Crowded, steps: &Steps, clock: &SetClock) -> Options {
 
 #[test]
 fn commit_is_acknowledged_although_no_other_file_can_be_opened() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     let (vfs, steps) = (Crowded::at_most(100), Steps::default());
-    let log = crowded(&vfs, &steps, &SetClock::default());
+    let log = crowded(&vfs, &steps, &TestClock::default());
     let log = log.open(folder.path()).unwrap();
     let topic = steps.wait(log.create_topic("orders", TopicOptions::new()));
     let orders = topic.unwrap().partition(0).unwrap();
@@ -148,8 +126,12 @@ fn commit_is_acknowledged_although_no_other_file_can_be_opened() {
 
 #[test]
 fn commit_that_cannot_look_at_the_fence_waits_and_is_neither_refused_nor_acknowledged() {
-    let folder = tempfile::tempdir().unwrap();
-    let (vfs, steps, clock) = (Crowded::at_most(100), Steps::default(), SetClock::default());
+    let folder = in_memory();
+    let (vfs, steps, clock) = (
+        Crowded::at_most(100),
+        Steps::default(),
+        TestClock::default(),
+    );
     let log = crowded(&vfs, &steps, &clock).open(folder.path()).unwrap();
     let topic = steps.wait(log.create_topic("orders", TopicOptions::new()));
     let orders = topic.unwrap().partition(0).unwrap();
@@ -158,7 +140,7 @@ fn commit_that_cannot_look_at_the_fence_waits_and_is_neither_refused_nor_acknowl
     let mut behind = orders.append(batch(&[b"behind"]));
     for _ in 0..100 {
         steps.step();
-        clock.pass(Duration::from_secs(1));
+        clock.advance(Duration::from_secs(1));
         assert!(answer(&mut waits).is_pending() && answer(&mut behind).is_pending());
         assert_eq!(orders.visible_end(), 0);
     }
@@ -169,7 +151,7 @@ fn commit_that_cannot_look_at_the_fence_waits_and_is_neither_refused_nor_acknowl
 
 #[test]
 fn running_out_of_files_refuses_appends_and_they_go_on_when_there_are_some() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     let vfs = Crowded::at_most(100);
     let options = || small().vfs(Arc::new(vfs.clone()));
     let log = options().open(folder.path()).unwrap();
@@ -232,7 +214,7 @@ fn read(topic: &Topic) {
 
 #[test]
 fn reader_keeps_no_more_files_open_than_it_may_and_lets_them_go_when_there_are_too_few() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     let vfs = Crowded::at_most(100);
     let options = || small().vfs(Arc::new(vfs.clone())).open_files(10);
     let log = options().open(folder.path()).unwrap();
@@ -285,7 +267,7 @@ fn small_process() {
 #[cfg(unix)]
 #[test]
 fn two_hundred_partitions_work_in_a_process_that_may_open_64_files() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     let other = std::process::Command::new("sh")
         .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())

@@ -5,10 +5,6 @@ use levada_testkit::vfs::{FaultyFs, Keep};
 
 use crate::{machine::Machine, support::batch};
 
-fn opened(machine: &Machine, name: &str) -> Producer {
-    machine.wait(machine.log.producer(name)).unwrap()
-}
-
 fn offset(machine: &Machine, producer: &Producer, to: &Partition, sequence: u64) -> u64 {
     let record = format!("record {sequence}");
     let ticket = producer.append(to, sequence, batch(&[record.as_bytes()]));
@@ -26,7 +22,7 @@ fn expected(refused: levada_log::Result<levada_log::Appended>) -> u64 {
 fn repeat_gets_the_offsets_of_the_original_however_often_and_whenever() {
     let mut machine = Machine::new();
     let mut orders = machine.made("orders", TopicOptions::new()).remove(0);
-    let mut import = opened(&machine, "import");
+    let mut import = machine.producer("import");
     for sequence in 0..4 {
         // The answer is lost, and it is sent again at once, while the original is on its way.
         let record = format!("record {sequence}");
@@ -42,7 +38,7 @@ fn repeat_gets_the_offsets_of_the_original_however_often_and_whenever() {
         }
         machine = machine.power_cut(Keep::Nothing);
         orders = machine.found("orders", 0);
-        import = opened(&machine, "import");
+        import = machine.producer("import");
         assert_eq!(offset(&machine, &import, &orders, sequence), sequence);
         assert_eq!(import.next_sequence(&orders), sequence + 1);
     }
@@ -58,7 +54,7 @@ fn repeat_gets_the_offsets_of_the_original_however_often_and_whenever() {
 fn gaps_resets_and_other_cuts_are_refused_and_say_what_comes_next() {
     let machine = Machine::new();
     let orders = machine.made("orders", TopicOptions::new()).remove(0);
-    let import = opened(&machine, "import");
+    let import = machine.producer("import");
     let append =
         |sequence, values: &[&[u8]]| machine.wait(import.append(&orders, sequence, batch(values)));
     assert_eq!(expected(append(1, &[b"gap"])), 0);
@@ -85,7 +81,7 @@ fn gaps_resets_and_other_cuts_are_refused_and_say_what_comes_next() {
 fn each_partition_and_each_producer_counts_by_itself() {
     let machine = Machine::new();
     let orders = machine.made("orders", TopicOptions::new().partitions(2));
-    let (one, other) = (opened(&machine, "one"), opened(&machine, "other"));
+    let (one, other) = (machine.producer("one"), machine.producer("other"));
     assert_eq!(offset(&machine, &one, &orders[0], 0), 0);
     assert_eq!(offset(&machine, &one, &orders[1], 0), 0);
     assert_eq!(offset(&machine, &other, &orders[0], 0), 1);
@@ -96,7 +92,7 @@ fn each_partition_and_each_producer_counts_by_itself() {
 fn zombie_is_refused_from_the_moment_its_name_is_opened_again() {
     let machine = Machine::new();
     let orders = machine.made("orders", TopicOptions::new()).remove(0);
-    let mut zombie = opened(&machine, "import");
+    let mut zombie = machine.producer("import");
     assert_eq!(offset(&machine, &zombie, &orders, 0), 0);
     let opening = machine.log.producer("import"); // Not waited for.
     let refused = machine.wait(zombie.append(&orders, 1, batch(&[b"late"])));
@@ -110,7 +106,7 @@ fn zombie_is_refused_from_the_moment_its_name_is_opened_again() {
 fn producer_that_was_forgotten_is_refused_and_begins_anew_under_its_name() {
     let machine = Machine::new();
     let orders = machine.made("orders", TopicOptions::new()).remove(0);
-    let old = opened(&machine, "import");
+    let old = machine.producer("import");
     offset(&machine, &old, &orders, 0);
     machine.flush();
     machine.wait(machine.log.forget_producer("import")).unwrap();
@@ -121,7 +117,7 @@ fn producer_that_was_forgotten_is_refused_and_begins_anew_under_its_name() {
     let machine = machine.power_cut(Keep::Nothing);
     assert!(machine.log.producers().is_empty());
     let orders = machine.found("orders", 0);
-    let new = opened(&machine, "import");
+    let new = machine.producer("import");
     assert_eq!(
         expected(machine.wait(new.append(&orders, 1, batch(&[b"gap"])))),
         0
@@ -135,7 +131,7 @@ fn producer_that_was_forgotten_is_refused_and_begins_anew_under_its_name() {
 fn batches_that_a_full_disk_refused_are_expected_again_in_order() {
     let machine = Machine::new();
     let orders = machine.made("orders", TopicOptions::new()).remove(0);
-    let import = opened(&machine, "import");
+    let import = machine.producer("import");
     assert_eq!(offset(&machine, &import, &orders, 0), 0);
     machine.rest();
     machine.fs.set_room(Some(0));
@@ -165,7 +161,7 @@ fn weakly_acknowledged_topics_know_repeats_as_well() {
         let clicks = machine
             .made("clicks", TopicOptions::new().acks(acks))
             .remove(0);
-        let import = opened(&machine, "import");
+        let import = machine.producer("import");
         let send = || {
             machine
                 .wait(import.append(&clicks, 0, batch(&[b"click"])))
@@ -181,7 +177,7 @@ fn weakly_acknowledged_topics_know_repeats_as_well() {
 fn partition_of_another_log_is_refused() {
     let (machine, other) = (Machine::new(), Machine::new());
     let orders = machine.made("orders", TopicOptions::new()).remove(0);
-    let import = opened(&other, "import");
+    let import = other.producer("import");
     let refused = other.wait(import.append(&orders, 0, batch(&[b"astray"])));
     assert!(matches!(refused, Err(Error::ForeignPartition { .. })));
 }

@@ -5,13 +5,15 @@ use std::{sync::Arc, task::Poll, time::Duration};
 use levada_core::Clock;
 use levada_log::{Error, Log, Topic, TopicOptions};
 
-use crate::support::{SetClock, answer, batch, made};
+use levada_testkit::TestClock;
+
+use crate::support::{answer, batch, made};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// Appends batches of a record of so many bytes to all partitions in turn, as fast as the log lets:
 /// how many bytes in a minute.
-fn in_a_minute(topic: &Topic, clock: &SetClock, size: usize) -> u64 {
+fn in_a_minute(topic: &Topic, clock: &TestClock, size: usize) -> u64 {
     let (mut bytes, mut waiting) = (0, Vec::new());
     let one = batch(&[&vec![7; size]]);
     for number in (0..topic.partitions()).cycle() {
@@ -19,14 +21,17 @@ fn in_a_minute(topic: &Topic, clock: &SetClock, size: usize) -> u64 {
         loop {
             let mut ticket = partition.append(one.clone());
             match answer(&mut ticket) {
-                Poll::Ready(Err(Error::Throttled { wait, .. })) => clock.pass(wait),
+                Poll::Ready(Err(Error::Throttled { wait, .. })) => clock.advance(wait),
                 Poll::Ready(Err(Error::Busy { .. })) => {
                     // What waits to be written is not what is measured.
                     for ticket in waiting.drain(..) {
                         wait_for(ticket);
                     }
                 }
-                Poll::Ready(answer) => drop(answer.unwrap()),
+                Poll::Ready(answer) => {
+                    answer.unwrap();
+                    break;
+                }
                 Poll::Pending => {
                     waiting.push(ticket);
                     break;
@@ -50,7 +55,7 @@ fn wait_for<T>(ticket: levada_log::Ticket<T>) {
 fn budget_of_all_holds_over_a_minute_whatever_the_sizes() {
     for (size, rate) in [(100, 32 << 10), (4_000, 64 << 10), (1 << 20, 1 << 20)] {
         let folder = tempfile::tempdir().unwrap();
-        let clock = SetClock::default();
+        let clock = TestClock::default();
         let log = Log::options().clock(Arc::new(clock.clone()));
         let log = log.append_bytes_per_second(rate).open(folder.path());
         let topic = log
@@ -68,7 +73,7 @@ fn budget_of_all_holds_over_a_minute_whatever_the_sizes() {
 #[test]
 fn throttled_append_leaves_nothing_behind_and_says_when_to_come_back() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = SetClock::default();
+    let clock = TestClock::default();
     let log = Log::options().clock(Arc::new(clock.clone()));
     let log = log.append_bytes_per_second(1_000).open(folder.path());
     let log = log.unwrap();
@@ -88,9 +93,9 @@ fn throttled_append_leaves_nothing_behind_and_says_when_to_come_back() {
     let sentence = "all producers together append more than 1000 bytes a second: append again in";
     assert_eq!(said, format!("{sentence} 250ms"));
 
-    clock.pass(wait.checked_sub(Duration::from_nanos(1)).unwrap());
+    clock.advance(wait.checked_sub(Duration::from_nanos(1)).unwrap());
     assert!(orders.append(batch(&[&[8; 500]])).wait().is_err());
-    clock.pass(Duration::from_nanos(1));
+    clock.advance(Duration::from_nanos(1));
     let at = orders.append(batch(&[&[8; 500]])).wait().unwrap();
     assert_eq!((at.offsets, orders.visible_end()), (1..2, 2));
 }
@@ -98,7 +103,7 @@ fn throttled_append_leaves_nothing_behind_and_says_when_to_come_back() {
 #[test]
 fn append_that_is_refused_otherwise_costs_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let log = Log::options().clock(Arc::new(SetClock::default()));
+    let log = Log::options().clock(Arc::new(TestClock::default()));
     let log = log.append_bytes_per_second(1_000).open(folder.path());
     let log = log.unwrap();
     let (orders, sealed) = (made(&log, "orders"), made(&log, "sealed"));

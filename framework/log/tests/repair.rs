@@ -11,7 +11,9 @@ use std::{
 use levada_core::{Rng, Seed};
 use levada_log::{Batch, Error, Log, Record, TopicOptions, check};
 
-use crate::support::{Steps, batch, contents, copy, found, made, read_all, segments, unsynced};
+use crate::support::{
+    Steps, batch, contents, copy, found, in_memory, made, read_all, segments, unsynced,
+};
 
 /// What was appended: by topic and partition, each batch with its offsets and its values.
 type Appended = BTreeMap<(String, u32), Vec<(Range<u64>, Vec<Vec<u8>>)>>;
@@ -19,7 +21,7 @@ type Appended = BTreeMap<(String, u32), Vec<(Range<u64>, Vec<Vec<u8>>)>>;
 /// A folder that was killed with batches in segments and in journals; nothing in it is asked later
 /// what it holds.
 fn filled(folder: &Path, rng: &mut Rng) -> Appended {
-    let running = tempfile::tempdir().unwrap();
+    let running = in_memory();
     let log = unsynced().open(running.path()).unwrap();
     let mut all = Appended::new();
     for name in ["orders", "returns"] {
@@ -48,7 +50,7 @@ fn filled(folder: &Path, rng: &mut Rng) -> Appended {
         batches.push((appended.offsets, values));
     }
     // Quiet, so that a copy is of one moment.
-    let backup = tempfile::tempdir().unwrap();
+    let backup = in_memory();
     let target = backup.path().join("b");
     log.backup(&target).wait().unwrap();
     unsynced().restore(&target, folder).unwrap();
@@ -122,7 +124,7 @@ fn kept(log: &Log, name: &str, number: u32) -> Vec<(u64, Vec<u8>)> {
 #[test]
 fn hundred_seeded_damages_lose_exactly_the_batches_that_are_named() {
     let (mut lossless, mut untold) = (0, 0);
-    let parent = tempfile::tempdir().unwrap();
+    let parent = in_memory();
     let mut whole = PathBuf::new();
     let mut appended = Appended::new();
     for seed in 0..100 {
@@ -131,7 +133,7 @@ fn hundred_seeded_damages_lose_exactly_the_batches_that_are_named() {
             whole = parent.path().join(format!("whole-{seed}"));
             appended = filled(&whole, &mut rng);
         }
-        let parent = tempfile::tempdir().unwrap();
+        let parent = in_memory();
         let (folder, target) = (parent.path().join("data"), parent.path().join("repaired"));
         copy(&whole, &folder);
         let spoilt = spoil(&folder, &mut rng);
@@ -203,7 +205,7 @@ fn hundred_seeded_damages_lose_exactly_the_batches_that_are_named() {
 
 #[test]
 fn damaged_image_is_refused_and_nothing_is_made() {
-    let parent = tempfile::tempdir().unwrap();
+    let parent = in_memory();
     let (folder, target) = (parent.path().join("data"), parent.path().join("repaired"));
     filled(&folder, &mut Seed::new(1).rng("x"));
     let image = folder.join("image");
@@ -226,7 +228,7 @@ fn damaged_image_is_refused_and_nothing_is_made() {
 
 #[test]
 fn open_folder_and_target_that_is_there_are_refused() {
-    let parent = tempfile::tempdir().unwrap();
+    let parent = in_memory();
     let (folder, target) = (parent.path().join("data"), parent.path().join("repaired"));
     let log = unsynced().open(&folder).unwrap();
     assert!(matches!(
@@ -257,7 +259,7 @@ enum Forged {
 /// A folder with 40 records in segments, one of which carries bytes that would be a batch in its
 /// own place. Also these bytes.
 fn with_forged_batch(folder: &Path, place: Forged) -> Vec<u8> {
-    let inner = tempfile::tempdir().unwrap();
+    let inner = in_memory();
     let other = unsynced().open(inner.path()).unwrap();
     let orders = made(&other, "orders");
     for i in 0..4 {
@@ -289,7 +291,7 @@ fn with_forged_batch(folder: &Path, place: Forged) -> Vec<u8> {
 #[test]
 fn bytes_of_a_record_that_look_like_a_batch_are_not_taken_for_one() {
     for place in [Forged::AsValue, Forged::AsLastBytes] {
-        let parent = tempfile::tempdir().unwrap();
+        let parent = in_memory();
         let (folder, target) = (parent.path().join("data"), parent.path().join("repaired"));
         let forged = with_forged_batch(&folder, place);
         let segment = &segments(&folder)[0];
@@ -324,7 +326,7 @@ fn bytes_of_a_record_that_look_like_a_batch_are_not_taken_for_one() {
 
 #[test]
 fn batches_of_a_partition_that_had_stopped_come_back_from_the_kept_journal() {
-    let parent = tempfile::tempdir().unwrap();
+    let parent = in_memory();
     let (running, folder) = (parent.path().join("running"), parent.path().join("data"));
     let log = Log::open(&running).unwrap();
     let (a, b) = (made(&log, "a"), made(&log, "b"));
@@ -372,7 +374,7 @@ fn batches_of_a_partition_that_had_stopped_come_back_from_the_kept_journal() {
 
 #[test]
 fn batches_behind_damage_are_kept_also_when_they_lie_in_the_next_journal() {
-    let parent = tempfile::tempdir().unwrap();
+    let parent = in_memory();
     let (running, folder) = (parent.path().join("running"), parent.path().join("data"));
     let steps = Steps::default();
     let log = unsynced()

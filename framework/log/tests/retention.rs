@@ -1,96 +1,51 @@
 //! What is kept, and what goes.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use levada_core::Timestamp;
-use levada_log::{Error, Log, Options, Partition, Retention, Topic, TopicOptions};
+use levada_core::Seed;
+use levada_log::{Error, Partition, Retention, TopicOptions};
+use levada_testkit::{
+    TestClock,
+    vfs::{Fault, FaultyFs, Keep, When},
+};
 
-use crate::support::{Calls, SetClock, Steps, batch, copy, found, segments, small};
+use crate::{
+    machine::{Machine, START},
+    support::batch,
+};
 
 const HOUR: Duration = Duration::from_hours(1);
 const MINUTE: Duration = Duration::from_mins(1);
-const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-/// A log whose time and steps the test owns.
-struct Scene {
-    folder: tempfile::TempDir,
-    clock: SetClock,
-    steps: Steps,
-    log: Log,
+/// A machine, and a topic of one partition that keeps so much.
+fn scene(retention: Retention) -> (Machine, Partition) {
+    let machine = Machine::new();
+    let options = TopicOptions::new().retention(retention);
+    let orders = machine.made("orders", options).remove(0);
+    (machine, orders)
 }
 
-impl Scene {
-    fn new() -> Self {
-        let (folder, steps) = (tempfile::tempdir().unwrap(), Steps::default());
-        let clock = SetClock::at(START);
-        let log = options(&clock, &steps).open(folder.path()).unwrap();
-        Self {
-            folder,
-            clock,
-            steps,
-            log,
-        }
+/// Appends so many records of a kilobyte, one a batch, with this time before each.
+fn append(machine: &Machine, orders: &Partition, count: u32, every: Duration) {
+    for _ in 0..count {
+        machine.pass(every);
+        machine.append(orders, &[7; 1000]);
     }
-
-    fn topic(&self, retention: Retention) -> Topic {
-        let options = TopicOptions::new().retention(retention);
-        self.steps
-            .wait(self.log.create_topic("orders", options))
-            .unwrap()
-    }
-
-    /// Appends so many records of a kilobyte, one a batch, with this time before each.
-    fn append(&self, orders: &Partition, count: u32, every: Duration) {
-        for _ in 0..count {
-            self.pass(every);
-            let value = vec![7; 1000];
-            self.steps.wait(orders.append(batch(&[&value]))).unwrap();
-        }
-    }
-
-    fn pass(&self, time: Duration) {
-        self.clock.pass(time);
-        self.steps.settle();
-    }
-
-    /// The offsets that are there, as a reader finds them from the start.
-    fn offsets(&self, orders: &Partition) -> Vec<u64> {
-        let (mut offsets, mut from) = (Vec::new(), orders.start());
-        while from < orders.visible_end() {
-            let fetched = self.steps.wait(orders.fetch(from, 1 << 20)).unwrap();
-            offsets.extend(fetched.records().map(|record| record.offset));
-            from = fetched.next;
-        }
-        offsets
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        segments(self.folder.path())
-    }
-}
-
-fn options(clock: &SetClock, steps: &Steps) -> Options {
-    small()
-        .vfs(Arc::new(Calls::until(None)))
-        .clock(Arc::new(clock.clone()))
-        .spawner(Arc::new(steps.clone()))
 }
 
 #[test]
 fn age_removes_whole_segments_once_their_last_record_is_too_old() {
-    let scene = Scene::new();
-    let topic = scene.topic(Retention::forever().age(HOUR));
-    let orders = topic.partition(0).unwrap();
+    let (machine, orders) = scene(Retention::forever().age(HOUR));
     // A record a minute, for forty minutes.
-    scene.append(&orders, 40, MINUTE);
-    scene.steps.settle();
+    append(&machine, &orders, 40, MINUTE);
+    machine.steps.settle();
     let all: Vec<u64> = (0..40).collect();
-    assert_eq!(scene.offsets(&orders), all);
-    let mut before = scene.files().len();
+    assert_eq!(machine.offsets(&orders), all);
+    let mut before = machine.segments().len();
     assert!(before > 3, "{before} segments");
 
     for minute in 41..=110_u64 {
-        scene.pass(MINUTE);
+        machine.pass(MINUTE);
         let (start, end) = (orders.start(), orders.visible_end());
         // The record at offset o was appended in minute o + 1.
         let oldest = minute.saturating_sub(61);
@@ -100,9 +55,9 @@ fn age_removes_whole_segments_once_their_last_record_is_too_old() {
             range.contains(&start),
             "{start} in minute {minute}, not {range:?}"
         );
-        assert_eq!(scene.offsets(&orders), (start..end).collect::<Vec<_>>());
-        assert!(scene.files().len() <= before);
-        before = scene.files().len();
+        assert_eq!(machine.offsets(&orders), (start..end).collect::<Vec<_>>());
+        assert!(machine.segments().len() <= before);
+        before = machine.segments().len();
     }
     assert_eq!(
         (orders.start(), before),
@@ -110,51 +65,48 @@ fn age_removes_whole_segments_once_their_last_record_is_too_old() {
         "all is gone, what was in memory too"
     );
     // The next is a new record, not one of the numbers that are gone.
-    let appended = scene.steps.wait(orders.append(batch(&[b"new"]))).unwrap();
+    let appended = machine.wait(orders.append(batch(&[b"new"]))).unwrap();
     assert_eq!(appended.offsets, 40..41);
-    scene.steps.wait(scene.log.close()).unwrap();
-    let log = options(&scene.clock, &Steps::default()).open(scene.folder.path());
-    let orders = found(&log.unwrap(), "orders");
+    machine.wait(machine.log.close()).unwrap();
+    let orders = machine.killed().found("orders", 0);
     assert_eq!((orders.start(), orders.visible_end()), (40, 41));
 }
 
 #[test]
 fn consuming_removes_nothing_and_forever_is_forever() {
-    let scene = Scene::new();
-    let topic = scene.topic(Retention::forever());
-    let orders = topic.partition(0).unwrap();
-    scene.append(&orders, 60, MINUTE);
-    let group = scene.log.group("shipping").unwrap();
+    let (machine, orders) = scene(Retention::forever());
+    append(&machine, &orders, 60, MINUTE);
+    let group = machine.log.group("shipping").unwrap();
     let end = orders.visible_end();
-    scene.steps.wait(group.commit(&[(&orders, end)])).unwrap();
-    scene.steps.settle();
-    let files = scene.files();
+    machine.wait(group.commit(&[(&orders, end)])).unwrap();
+    machine.steps.settle();
+    let files = machine.segments();
     for _ in 0..10 {
-        scene.pass(HOUR * 24 * 365);
-        assert_eq!(scene.offsets(&orders), (0..60).collect::<Vec<_>>());
+        machine.pass(HOUR * 24 * 365);
+        assert_eq!(machine.offsets(&orders), (0..60).collect::<Vec<_>>());
     }
-    assert_eq!(scene.files(), files);
+    assert_eq!(machine.segments(), files);
     assert_eq!(orders.retained_for(0), None);
 }
 
 #[test]
 fn size_keeps_the_latest_bytes_and_hardly_more() {
-    let scene = Scene::new();
-    let topic = scene.topic(Retention::forever().bytes(40 << 10));
-    let orders = topic.partition(0).unwrap();
+    let (machine, orders) = scene(Retention::forever().bytes(40 << 10));
     for _ in 0..20 {
-        scene.append(&orders, 10, MINUTE);
-        scene.steps.settle();
-        let files = scene.files();
-        let bytes = files.iter().map(|file| file.metadata().unwrap().len());
-        let (bytes, start) = (bytes.sum::<u64>(), orders.start());
+        append(&machine, &orders, 10, MINUTE);
+        machine.steps.settle();
+        let files = machine.segments();
+        let bytes = files
+            .iter()
+            .map(|file| machine.fs.contents(file).unwrap().len());
+        let (bytes, start) = (bytes.sum::<usize>(), orders.start());
         assert!(bytes <= 46 << 10, "{bytes} bytes from {start}");
         assert!(
             start == 0 || bytes >= 40 << 10,
             "{bytes} bytes from {start}"
         );
         let there = start..orders.visible_end();
-        assert_eq!(scene.offsets(&orders), there.collect::<Vec<_>>());
+        assert_eq!(machine.offsets(&orders), there.collect::<Vec<_>>());
     }
     assert!(orders.start() > 100, "{}", orders.start());
     let left = orders.retained_for(orders.start()).unwrap();
@@ -165,20 +117,18 @@ fn size_keeps_the_latest_bytes_and_hardly_more() {
 
 #[test]
 fn offset_that_is_gone_is_out_of_range_and_a_group_that_missed_it_is_told() {
-    let scene = Scene::new();
-    let topic = scene.topic(Retention::forever().age(HOUR));
-    let orders = topic.partition(0).unwrap();
-    scene.append(&orders, 40, MINUTE);
-    let [slow, done] = ["slow", "done"].map(|name| scene.log.group(name).unwrap());
-    scene.steps.wait(slow.commit(&[(&orders, 3)])).unwrap();
-    scene.steps.wait(done.commit(&[(&orders, 40)])).unwrap();
+    let (machine, orders) = scene(Retention::forever().age(HOUR));
+    append(&machine, &orders, 40, MINUTE);
+    let [slow, done] = ["slow", "done"].map(|name| machine.log.group(name).unwrap());
+    machine.wait(slow.commit(&[(&orders, 3)])).unwrap();
+    machine.wait(done.commit(&[(&orders, 40)])).unwrap();
     let left = orders.retained_for(3).unwrap();
     assert!((20 * MINUTE..=32 * MINUTE).contains(&left), "{left:?}");
     assert_eq!(slow.missed(&orders), 0);
-    scene.pass(2 * HOUR);
-    scene.pass(MINUTE);
+    machine.pass(2 * HOUR);
+    machine.pass(MINUTE);
     assert_eq!(orders.start(), 40);
-    let refused = scene.steps.wait(orders.fetch(3, 1000)).unwrap_err();
+    let refused = machine.wait(orders.fetch(3, 1000)).unwrap_err();
     assert!(
         matches!(refused, Error::OutOfRange { start: 40, .. }),
         "{refused}"
@@ -190,126 +140,101 @@ fn offset_that_is_gone_is_out_of_range_and_a_group_that_missed_it_is_told() {
 
 #[test]
 fn retention_can_be_changed_and_stays_so() {
-    let scene = Scene::new();
-    let topic = scene.topic(Retention::forever());
-    let orders = topic.partition(0).unwrap();
-    scene.append(&orders, 40, MINUTE);
-    scene.pass(HOUR);
+    let (machine, orders) = scene(Retention::forever());
+    append(&machine, &orders, 40, MINUTE);
+    machine.pass(HOUR);
     assert_eq!(orders.start(), 0);
     let hour = Retention::forever().age(HOUR);
-    scene.steps.wait(topic.set_retention(hour)).unwrap();
-    scene.steps.settle();
+    let topic = machine.log.topic("orders").unwrap();
+    machine.wait(topic.set_retention(hour)).unwrap();
+    machine.steps.settle();
     assert!(orders.start() > 10, "{}", orders.start());
     let start = orders.start();
     // Also after a crash, from the journal.
-    let copied = tempfile::tempdir().unwrap();
-    copy(scene.folder.path(), copied.path());
-    let log = options(&scene.clock, &scene.steps)
-        .open(copied.path())
-        .unwrap();
-    assert_eq!(log.topic("orders").unwrap().retention(), hour);
-    assert_eq!(found(&log, "orders").start(), start);
+    let machine = machine.power_cut(Keep::Nothing);
+    assert_eq!(machine.log.topic("orders").unwrap().retention(), hour);
+    assert_eq!(machine.found("orders", 0).start(), start);
 }
 
 #[test]
 fn clock_that_leaps_a_year_ahead_removes_nothing() {
-    let scene = Scene::new();
-    let topic = scene.topic(Retention::forever().age(48 * HOUR));
-    let orders = topic.partition(0).unwrap();
-    scene.append(&orders, 40, MINUTE);
-    scene.clock.set(START + 365 * 24 * HOUR);
+    let (machine, orders) = scene(Retention::forever().age(48 * HOUR));
+    append(&machine, &orders, 40, MINUTE);
+    machine.clock.set(START + 365 * 24 * HOUR);
     for _ in 0..23 {
-        scene.pass(HOUR);
-        assert_eq!(scene.offsets(&orders), (0..40).collect::<Vec<_>>());
+        machine.pass(HOUR);
+        assert_eq!(machine.offsets(&orders), (0..40).collect::<Vec<_>>());
     }
     // A year back: everything is from the future, and stays.
-    scene.clock.set(START - 365 * 24 * HOUR);
-    scene.pass(HOUR);
+    machine.clock.set(START - 365 * 24 * HOUR);
+    machine.pass(HOUR);
     assert_eq!(orders.start(), 0);
     // It is right again, and what has expired goes when it should.
-    scene.clock.set(START + 25 * HOUR);
-    scene.pass(20 * HOUR);
+    machine.clock.set(START + 25 * HOUR);
+    machine.pass(20 * HOUR);
     assert_eq!(orders.start(), 0);
-    scene.pass(10 * HOUR);
+    machine.pass(10 * HOUR);
     assert_eq!(orders.start(), 40);
 }
 
 #[test]
 fn clock_that_is_a_year_ahead_at_the_opening_removes_nothing_on_its_first_day() {
-    let scene = Scene::new();
-    let topic = scene.topic(Retention::forever().age(HOUR));
-    scene.append(&topic.partition(0).unwrap(), 40, Duration::ZERO);
-    scene.steps.wait(scene.log.close()).unwrap();
-    let (clock, steps) = (SetClock::at(START + 365 * 24 * HOUR), Steps::default());
-    let log = options(&clock, &steps).open(scene.folder.path()).unwrap();
-    steps.settle();
-    assert_eq!(found(&log, "orders").start(), 0);
+    let (machine, orders) = scene(Retention::forever().age(HOUR));
+    append(&machine, &orders, 40, Duration::ZERO);
+    machine.wait(machine.log.close()).unwrap();
+    machine.clock.set(START + 365 * 24 * HOUR);
+    let machine = machine.killed();
+    machine.steps.settle();
+    assert_eq!(machine.found("orders", 0).start(), 0);
 }
 
-/// What a log looks like after so many calls of a script that appends, flushes and drops: then it
-/// is as if the machine had stopped.
-fn stopped_after(calls: Option<u64>) -> (tempfile::TempDir, SetClock, u64, u64) {
-    let (folder, steps, clock) = (
-        tempfile::tempdir().unwrap(),
-        Steps::default(),
-        SetClock::at(START),
-    );
-    let vfs = Calls::until(calls);
-    let log = options(&clock, &steps)
-        .vfs(Arc::new(vfs.clone()))
-        .open(folder.path());
+/// Appends, flushes and drops on a machine that stops before the call with this number, if it is
+/// said: what it leaves, when, and how many records were acknowledged.
+fn stopped_after(calls: Option<u64>) -> (FaultyFs, TestClock, u64) {
+    let (fs, clock) = (FaultyFs::new(Seed::new(7)), TestClock::at(START));
+    fs.inject(Fault::Crash, calls.map_or(When::Never, When::After));
     let (mut acknowledged, mut start) = (0, 0);
-    if let Ok(log) = log {
-        let retention = Retention::forever().age(HOUR);
-        let options = TopicOptions::new().retention(retention);
-        if let Ok(topic) = steps.wait(log.create_topic("orders", options)) {
+    if let Ok(machine) = Machine::on(fs.clone(), clock.clone(), Arc::new(|options| options)) {
+        let hour = TopicOptions::new().retention(Retention::forever().age(HOUR));
+        if let Ok(topic) = machine.wait(machine.log.create_topic("orders", hour)) {
             let orders = topic.partition(0).unwrap();
             for _ in 0..20 {
-                clock.pass(6 * MINUTE);
-                if steps.wait(orders.append(batch(&[&[7; 1000]]))).is_ok() {
-                    acknowledged += 1;
-                }
-                (0..10).for_each(|_| steps.step());
+                clock.advance(6 * MINUTE);
+                let appended = machine.wait(orders.append(batch(&[&[7; 1000]])));
+                acknowledged += u64::from(appended.is_ok());
+                (0..10).for_each(|_| machine.steps.step());
                 start = orders.start();
             }
         }
     }
     assert!(calls.is_some() || start > 0, "something was dropped");
-    (folder, clock, acknowledged, vfs.made())
+    (fs, clock, acknowledged)
 }
 
 #[test]
 fn crash_before_any_call_keeps_all_that_has_not_expired_and_leaves_no_file_behind() {
-    let (.., all) = stopped_after(None);
+    let all = stopped_after(None).0.calls();
     assert!(all > 200, "{all} calls");
     for call in 0..all {
-        let (folder, clock, acknowledged, _) = stopped_after(Some(call));
-        let steps = Steps::default();
-        let log = options(&clock, &steps).open(folder.path()).unwrap();
-        let Ok(topic) = log.topic("orders") else {
+        let (fs, clock, acknowledged) = stopped_after(Some(call));
+        let machine = Machine::on(fs.kill(), clock, Arc::new(|options| options)).unwrap();
+        let Ok(topic) = machine.log.topic("orders") else {
             assert_eq!(acknowledged, 0);
             continue;
         };
         let orders = topic.partition(0).unwrap();
-        steps.settle();
-        let read: Vec<u64> = steps
-            .read_all(&orders)
-            .into_iter()
-            .map(|(offset, _)| offset)
-            .collect();
+        machine.steps.settle();
         let (start, end) = (orders.start(), orders.visible_end());
         assert!(end >= acknowledged, "call {call}: {end} of {acknowledged}");
-        assert_eq!(read, (start..end).collect::<Vec<_>>(), "call {call}");
+        let there: Vec<_> = (start..end).collect();
+        assert_eq!(machine.offsets(&orders), there, "call {call}");
         // Two hours have passed, and each record took six minutes.
         assert!(start <= 10, "call {call}: {start}..{end}");
         // Each file that is there holds something that is.
-        steps.wait(log.close()).unwrap();
-        for file in segments(folder.path()) {
+        machine.wait(machine.log.close()).unwrap();
+        for file in machine.segments() {
             let base: u64 = file.file_name().unwrap().to_str().unwrap().parse().unwrap();
-            assert!(
-                (start..end).contains(&base),
-                "call {call}: {base} is left over"
-            );
+            assert!(there.contains(&base), "call {call}: {base} is left over");
         }
     }
 }

@@ -5,9 +5,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use futures::future::BoxFuture;
-use levada_core::{Clock, Timestamp};
+use levada_core::Timestamp;
 use levada_log::{Batch, Error, Log, MAX_RECORD_BYTES, Record, Ticket, TopicOptions};
+use levada_testkit::TestClock;
 
 use crate::support::{Steps, batch, found, made, read_all, small};
 
@@ -231,34 +231,18 @@ fn queue_has_a_bound_and_says_when_there_is_room_again() {
     );
 }
 
-/// A clock that somebody sets back between any two looks.
-#[derive(Debug, Default)]
-struct Backwards(std::sync::atomic::AtomicI64);
-
-impl Clock for Backwards {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1000 - self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst))
-    }
-
-    fn elapsed(&self) -> std::time::Duration {
-        std::time::Duration::ZERO
-    }
-
-    fn sleep_until(&self, _: std::time::Duration) -> BoxFuture<'static, ()> {
-        Box::pin(std::future::pending())
-    }
-}
-
 #[test]
 fn append_time_never_goes_back_though_the_clock_does() {
     let (folder, mut last) = (tempfile::tempdir().unwrap(), Timestamp::MIN);
     for _ in 0..2 {
-        let log = Log::options().clock(std::sync::Arc::new(Backwards::default()));
+        let clock = TestClock::at(Timestamp::from_millis(1000));
+        let log = Log::options().clock(std::sync::Arc::new(clock.clone()));
         let log = log.open(folder.path()).unwrap();
         let orders = log
             .topic("orders")
             .map_or_else(|_| made(&log, "orders"), |t| t.partition(0).unwrap());
-        for _ in 0..3 {
+        for millis in [3, 2, 1] {
+            clock.set(Timestamp::from_millis(millis));
             let appended = orders.append(batch(&[b"x"])).wait().unwrap();
             assert!(appended.append_time >= last);
             last = appended.append_time;

@@ -8,12 +8,14 @@ use levada_log::{
     Batch, Error, Group, Log, Partition, Record, Seek, SeekPlan, Topic, TopicOptions,
 };
 
-use crate::support::{SetClock, Steps, batch, small};
+use levada_testkit::TestClock;
+
+use crate::support::{Steps, batch, small};
 
 /// A topic of two partitions: one record a second in the first, until 10; the second has two.
 struct Scene {
     folder: tempfile::TempDir,
-    clock: SetClock,
+    clock: TestClock,
     log: Log,
     topic: Topic,
     group: Group,
@@ -22,13 +24,13 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = SetClock::default();
+        let clock = TestClock::default();
         let log = Log::options().clock(Arc::new(clock.clone()));
         let log = log.open(folder.path()).unwrap();
         let topic = log.create_topic("orders", TopicOptions::new().partitions(2));
         let topic = topic.wait().unwrap();
         for _ in 0..10 {
-            clock.pass(Duration::from_secs(1));
+            clock.advance(Duration::from_secs(1));
             append(&topic, 0);
         }
         append(&topic, 1);
@@ -119,7 +121,7 @@ fn time_and_time_ago() {
     scene.check(at(i64::MAX), [10, 2], [false; 2]);
     scene.check(Seek::Ago(Duration::from_secs(4)), [5, 0], [false; 2]);
     scene.check(Seek::Ago(Duration::MAX), [0, 0], [false; 2]);
-    scene.clock.pass(Duration::from_secs(1));
+    scene.clock.advance(Duration::from_secs(1));
     scene.check(Seek::Ago(Duration::ZERO), [10, 2], [false; 2]);
 }
 

@@ -10,112 +10,24 @@ use std::{
     time::Duration,
 };
 
-use levada_core::Timestamp;
+use levada_core::{Seed, Timestamp};
 use levada_log::{
     Error, Log, Partition, Retention, Space, TopicOptions,
-    vfs::{Entry, Open, OsFs, Vfs, VfsFile},
+    vfs::{Open, OsFs, Vfs},
 };
 
-use crate::support::{SetClock, Steps, batch, contents, found};
+use levada_testkit::{TestClock, vfs::FaultyFs};
+
+use crate::support::{Steps, batch, contents, found};
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const HOUR: Duration = Duration::from_hours(1);
 const DISK_BYTES: u64 = 8 << 20;
 
-/// A disk of so many bytes, in a folder of a larger one. Nothing crashes here: it syncs nothing.
-#[derive(Clone, Debug)]
-struct SmallDisk {
-    root: PathBuf,
-    bytes: u64,
-}
-
-#[derive(Debug)]
-struct SmallDiskFile(Box<dyn VfsFile>, SmallDisk);
-
-impl Vfs for SmallDisk {
-    fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
-        let file = OsFs.open(path, open)?;
-        Ok(Box::new(SmallDiskFile(file, self.clone())))
-    }
-
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        OsFs.create_dir_all(path)
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
-        OsFs.list(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        OsFs.rename(from, to)
-    }
-
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        OsFs.remove_file(path)
-    }
-
-    fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        OsFs.remove_dir(path)
-    }
-
-    fn sync_dir(&self, _path: &Path) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn free_space(&self, _folder: &Path) -> io::Result<u64> {
-        fn used(folder: &Path) -> u64 {
-            let entries = fs::read_dir(folder)
-                .unwrap()
-                .map(|entry| entry.unwrap().path());
-            let bytes = entries.map(|path| {
-                if path.is_dir() {
-                    return used(&path);
-                }
-                fs::metadata(&path).map_or(0, |it| it.len())
-            });
-            bytes.sum()
-        }
-        Ok(self.bytes.saturating_sub(used(&self.root)))
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn std::fmt::Debug + Send + Sync>> {
-        OsFs.lock(path)
-    }
-}
-
-impl VfsFile for SmallDiskFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buf, offset)
-    }
-
-    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
-        let may_end = self.0.len()? + self.1.free_space(&self.1.root)?;
-        let taken = usize::try_from(may_end.saturating_sub(offset))
-            .unwrap()
-            .min(buf.len());
-        if taken == 0 {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        self.0.write_at(&buf[..taken], offset)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-}
-
 /// A log on a small disk, whose time and steps the test owns.
 struct Scene {
     folder: PathBuf,
-    clock: SetClock,
+    clock: TestClock,
     steps: Steps,
     vfs: Arc<dyn Vfs>,
     /// Of the disk; everything is in proportion.
@@ -128,18 +40,19 @@ impl Scene {
         Self {
             bytes: DISK_BYTES,
             folder: folder.to_path_buf(),
-            clock: SetClock::at(START),
+            clock: TestClock::at(START),
             steps: Steps::default(),
             vfs,
         }
     }
 
-    fn simulated(folder: &Path, bytes: u64) -> Self {
-        let root = folder.to_path_buf();
-        let vfs = Arc::new(SmallDisk { root, bytes });
+    /// On a disk of so many bytes, in memory.
+    fn simulated(bytes: u64) -> Self {
+        let fs = FaultyFs::new(Seed::new(7));
+        fs.set_room(Some(bytes));
         Self {
             bytes,
-            ..Self::new(folder, vfs)
+            ..Self::new(Path::new("/data"), Arc::new(fs))
         }
     }
 
@@ -188,7 +101,7 @@ impl Scene {
                 seen.push(space);
             }
             match self.append(orders) {
-                Ok(_) => self.clock.pass(Duration::from_secs(1)),
+                Ok(_) => self.clock.advance(Duration::from_secs(1)),
                 Err(error) => {
                     assert!(matches!(error, Error::NoSpace { .. }), "{error}");
                     return seen;
@@ -199,13 +112,13 @@ impl Scene {
     }
 
     fn settle(&self) {
-        self.clock.pass(Duration::from_secs(2));
+        self.clock.advance(Duration::from_secs(2));
         self.steps.settle();
     }
 
     fn has_reserve(&self) -> bool {
-        let reserve = fs::metadata(self.folder.join("reserve"));
-        reserve.is_ok_and(|it| it.len() == self.reserve_bytes())
+        let reserve = self.vfs.open(&self.folder.join("reserve"), Open::Read);
+        reserve.is_ok_and(|it| it.len().unwrap() == self.reserve_bytes())
     }
 
     /// All offsets that can be read.
@@ -230,7 +143,7 @@ fn alarm_then_refusal_then_room_again(scene: &Scene) {
     assert_eq!(scene.offsets(&orders), (0..end).collect::<Vec<_>>());
 
     // Nothing else frees anything: what has expired goes, though the disk is full.
-    scene.clock.pass(HOUR);
+    scene.clock.advance(HOUR);
     scene.settle();
     scene.settle();
     assert!(orders.start() > 400, "{}", orders.start());
@@ -251,7 +164,7 @@ fn retention_can_be_changed_though_the_disk_is_full(scene: &Scene) {
     let orders = topic.partition(0).unwrap();
     scene.settle();
     scene.fill(&log, &orders);
-    scene.clock.pass(10 * HOUR);
+    scene.clock.advance(10 * HOUR);
     scene.settle();
     assert_eq!(
         (orders.start(), log.space()),
@@ -276,33 +189,28 @@ fn retention_can_be_changed_though_the_disk_is_full(scene: &Scene) {
 
 #[test]
 fn alarm_comes_first_then_appends_are_refused_and_what_expires_makes_room() {
-    let folder = tempfile::tempdir().unwrap();
-    let scene = Scene::simulated(folder.path(), DISK_BYTES);
+    let scene = Scene::simulated(DISK_BYTES);
     alarm_then_refusal_then_room_again(&scene);
 }
 
 #[test]
 fn retention_can_be_changed_on_a_full_disk() {
-    let folder = tempfile::tempdir().unwrap();
-    let scene = Scene::simulated(folder.path(), DISK_BYTES);
+    let scene = Scene::simulated(DISK_BYTES);
     retention_can_be_changed_though_the_disk_is_full(&scene);
 }
 
 #[test]
 fn disk_that_becomes_full_at_any_byte_is_made_room_on() {
     for bytes in (1 << 20..5 << 18).step_by(60_013) {
-        let folder = tempfile::tempdir().unwrap();
-        alarm_then_refusal_then_room_again(&Scene::simulated(folder.path(), bytes));
-        let folder = tempfile::tempdir().unwrap();
-        retention_can_be_changed_though_the_disk_is_full(&Scene::simulated(folder.path(), bytes));
+        alarm_then_refusal_then_room_again(&Scene::simulated(bytes));
+        retention_can_be_changed_though_the_disk_is_full(&Scene::simulated(bytes));
     }
 }
 
 #[test]
 fn folder_on_a_full_disk_can_be_opened_by_using_the_reserve() {
     for bytes in (1 << 20..5 << 18).step_by(90_001) {
-        let folder = tempfile::tempdir().unwrap();
-        let scene = Scene::simulated(folder.path(), bytes);
+        let scene = Scene::simulated(bytes);
         let log = scene.open();
         let topic = scene.topic(&log, Retention::forever().age(HOUR));
         let orders = topic.partition(0).unwrap();
@@ -313,11 +221,15 @@ fn folder_on_a_full_disk_can_be_opened_by_using_the_reserve() {
         drop((log, topic, orders));
         scene.steps.settle();
         // Somebody else takes what is left; what the journals hold would not fit.
-        let left = scene.vfs.free_space(folder.path()).unwrap();
-        let other = vec![0; usize::try_from(left).unwrap()];
-        fs::write(folder.path().join("other"), other).unwrap();
+        let left = scene.vfs.free_space(&scene.folder).unwrap();
+        if left > 0 {
+            let other = scene.folder.join("other");
+            let other = scene.vfs.open(&other, Open::CreateNew).unwrap();
+            let bytes = vec![0; usize::try_from(left).unwrap()];
+            other.write_all_at(&bytes, 0).unwrap();
+        }
 
-        scene.clock.pass(2 * HOUR);
+        scene.clock.advance(2 * HOUR);
         let log = scene.open();
         let orders = found(&log, "orders");
         assert!(orders.visible_end() >= end && orders.start() > 400);

@@ -3,24 +3,35 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    future::{Future, poll_fn},
+    future::Future,
     io,
     path::Path,
     pin::Pin,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
-    time::Duration,
 };
 
 use futures::future::BoxFuture;
-use levada_core::{Clock, Spawner, Timestamp};
+use levada_core::Spawner;
 use levada_log::{
     Batch, Error, Log, Options, Partition, Record, Ticket, TopicOptions,
-    vfs::{Entry, Open, OsFs, Vfs, VfsFile},
+    vfs::{Open, OsFs, Vfs, VfsFile},
 };
+use tempfile::TempDir;
+
+/// A folder for what needs no disk: in memory, where the machine has a place for that.
+///
+/// A test whose log is only ever closed, killed or damaged shows the same there, and one that opens
+/// thousands of logs does not wait for the disk.
+pub(crate) fn in_memory() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    };
+    made.unwrap()
+}
 
 /// A batch of one record per value.
 pub(crate) fn batch(values: &[&[u8]]) -> Batch {
@@ -175,49 +186,6 @@ pub(crate) fn answer<T>(ticket: &mut Ticket<T>) -> Poll<levada_log::Result<T>> {
     Pin::new(ticket).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A clock that stands where the test sets it: the wall clock, and the one that never goes back.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct SetClock(Arc<Mutex<(Timestamp, Duration)>>);
-
-impl SetClock {
-    pub(crate) fn at(wall: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new((wall, Duration::ZERO))))
-    }
-
-    /// Time passes.
-    pub(crate) fn pass(&self, by: Duration) {
-        let mut times = self.0.lock().unwrap();
-        *times = (times.0 + by, times.1 + by);
-    }
-
-    /// Somebody sets the wall clock.
-    pub(crate) fn set(&self, wall: Timestamp) {
-        self.0.lock().unwrap().0 = wall;
-    }
-}
-
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        self.0.lock().unwrap().0
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.lock().unwrap().1
-    }
-
-    /// Wakes nobody: for works that [`Steps`] polls.
-    fn sleep_until(&self, at: Duration) -> BoxFuture<'static, ()> {
-        let clock = self.clone();
-        Box::pin(poll_fn(move |_| {
-            if clock.elapsed() >= at {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        }))
-    }
-}
-
 /// Small journals and segments, so that a test sees many.
 pub(crate) fn small() -> Options {
     Log::options()
@@ -227,147 +195,90 @@ pub(crate) fn small() -> Options {
         .vfs(Arc::new(OsFs))
 }
 
-/// The operating system's files, up to a call at which the process stops. What it had written
-/// stays, so a sync has nothing to do, and takes no time.
-#[derive(Clone, Debug)]
-pub(crate) struct Calls {
-    made: Arc<AtomicU64>,
-    until: u64,
-}
-
-impl Calls {
-    /// Stops before the call with this number, if it is said.
-    pub(crate) fn until(call: Option<u64>) -> Self {
-        Self {
-            made: Arc::default(),
-            until: call.unwrap_or(u64::MAX),
-        }
-    }
-
-    /// How many calls there were.
-    pub(crate) fn made(&self) -> u64 {
-        self.made.load(Ordering::SeqCst)
-    }
-
-    fn call<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        if self.made.fetch_add(1, Ordering::SeqCst) >= self.until {
-            return Err(io::Error::other("the process has stopped"));
-        }
-        call()
-    }
-}
-
-#[derive(Debug)]
-struct CallsFile(Box<dyn VfsFile>, Calls);
-
-impl Vfs for Calls {
-    fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
-        let file = self.call(|| OsFs.open(path, open))?;
-        Ok(Box::new(CallsFile(file, self.clone())))
-    }
-
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.call(|| OsFs.create_dir_all(path))
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
-        self.call(|| OsFs.list(path))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.call(|| OsFs.rename(from, to))
-    }
-
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.call(|| OsFs.remove_file(path))
-    }
-
-    fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.call(|| OsFs.remove_dir(path))
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.call(|| std::fs::metadata(path).map(drop))
-    }
-
-    fn free_space(&self, folder: &Path) -> io::Result<u64> {
-        self.call(|| OsFs.free_space(folder))
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn fmt::Debug + Send + Sync>> {
-        self.call(|| OsFs.lock(path))
-    }
-}
-
-impl VfsFile for CallsFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.1.call(|| self.0.read_at(buf, offset))
-    }
-
-    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
-        self.1.call(|| self.0.write_at(buf, offset))
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.1.call(|| Ok(()))
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.1.call(|| self.0.set_len(len))
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.1.call(|| self.0.len())
-    }
-}
-
-/// The calls of a `Vfs` that a test does not change.
+/// The calls of a [`Vfs`] that a test leaves to the operating system.
 macro_rules! pass_to_os {
-    () => {
-        fn open(
+    ($($call:ident)*) => { $($crate::support::pass_to_os!(@ $call);)* };
+    (@ open) => {
+        fn open(&self, path: &std::path::Path, open: Open) -> std::io::Result<Box<dyn VfsFile>> {
+            OsFs.open(path, open)
+        }
+    };
+    (@ create_dir_all) => {
+        fn create_dir_all(&self, path: &std::path::Path) -> std::io::Result<()> {
+            OsFs.create_dir_all(path)
+        }
+    };
+    (@ list) => {
+        fn list(&self, path: &std::path::Path) -> std::io::Result<Vec<levada_log::vfs::Entry>> {
+            OsFs.list(path)
+        }
+    };
+    (@ rename) => {
+        fn rename(&self, from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+            OsFs.rename(from, to)
+        }
+    };
+    (@ remove_file) => {
+        fn remove_file(&self, path: &std::path::Path) -> std::io::Result<()> {
+            OsFs.remove_file(path)
+        }
+    };
+    (@ remove_dir) => {
+        fn remove_dir(&self, path: &std::path::Path) -> std::io::Result<()> {
+            OsFs.remove_dir(path)
+        }
+    };
+    (@ sync_dir) => {
+        fn sync_dir(&self, path: &std::path::Path) -> std::io::Result<()> {
+            OsFs.sync_dir(path)
+        }
+    };
+    (@ free_space) => {
+        fn free_space(&self, folder: &std::path::Path) -> std::io::Result<u64> {
+            OsFs.free_space(folder)
+        }
+    };
+    (@ lock) => {
+        fn lock(
             &self,
             path: &std::path::Path,
-            open: levada_log::vfs::Open,
-        ) -> std::io::Result<Box<dyn levada_log::vfs::VfsFile>> {
-            levada_log::vfs::OsFs.open(path, open)
-        }
-
-        crate::support::pass_to_os!(names);
-    };
-    (names) => {
-        crate::support::pass_to_os!(rest);
-
-        fn rename(&self, from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
-            levada_log::vfs::OsFs.rename(from, to)
-        }
-
-        fn sync_dir(&self, path: &std::path::Path) -> std::io::Result<()> {
-            levada_log::vfs::OsFs.sync_dir(path)
-        }
-    };
-    (rest) => {
-        fn create_dir_all(&self, path: &std::path::Path) -> std::io::Result<()> {
-            levada_log::vfs::OsFs.create_dir_all(path)
-        }
-
-        fn list(&self, path: &std::path::Path) -> std::io::Result<Vec<levada_log::vfs::Entry>> {
-            levada_log::vfs::OsFs.list(path)
-        }
-
-        fn remove_file(&self, path: &std::path::Path) -> std::io::Result<()> {
-            levada_log::vfs::OsFs.remove_file(path)
-        }
-
-        fn remove_dir(&self, path: &std::path::Path) -> std::io::Result<()> {
-            levada_log::vfs::OsFs.remove_dir(path)
-        }
-
-        fn free_space(&self, folder: &std::path::Path) -> std::io::Result<u64> {
-            levada_log::vfs::OsFs.free_space(folder)
+        ) -> std::io::Result<Box<dyn std::fmt::Debug + Send + Sync>> {
+            OsFs.lock(path)
         }
     };
 }
 pub(crate) use pass_to_os;
+
+/// The calls of a [`VfsFile`] that a test leaves to the file that it wraps.
+macro_rules! pass_to_file {
+    ($file:tt: $($call:ident)*) => { $($crate::support::pass_to_file!(@ $file $call);)* };
+    (@ $file:tt read_at) => {
+        fn read_at(&self, buf: &mut [u8], offset: u64) -> std::io::Result<usize> {
+            self.$file.read_at(buf, offset)
+        }
+    };
+    (@ $file:tt write_at) => {
+        fn write_at(&self, buf: &[u8], offset: u64) -> std::io::Result<usize> {
+            self.$file.write_at(buf, offset)
+        }
+    };
+    (@ $file:tt sync_data) => {
+        fn sync_data(&self) -> std::io::Result<()> {
+            self.$file.sync_data()
+        }
+    };
+    (@ $file:tt set_len) => {
+        fn set_len(&self, len: u64) -> std::io::Result<()> {
+            self.$file.set_len(len)
+        }
+    };
+    (@ $file:tt len) => {
+        fn len(&self) -> std::io::Result<u64> {
+            self.$file.len()
+        }
+    };
+}
+pub(crate) use pass_to_file;
 
 /// Small journals and segments, and no sync: for a test without a crash that makes many commits.
 pub(crate) fn unsynced() -> Options {
@@ -382,43 +293,21 @@ struct Unsynced;
 struct UnsyncedFile(Box<dyn VfsFile>);
 
 impl Vfs for Unsynced {
+    pass_to_os!(create_dir_all list rename remove_file remove_dir free_space lock);
+
     fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
         Ok(Box::new(UnsyncedFile(OsFs.open(path, open)?)))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        OsFs.rename(from, to)
     }
 
     fn sync_dir(&self, _path: &Path) -> io::Result<()> {
         Ok(())
     }
-
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn fmt::Debug + Send + Sync>> {
-        OsFs.lock(path)
-    }
-
-    pass_to_os!(rest);
 }
 
 impl VfsFile for UnsyncedFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buf, offset)
-    }
-
-    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
-        self.0.write_at(buf, offset)
-    }
+    pass_to_file!(0: read_at write_at set_len len);
 
     fn sync_data(&self) -> io::Result<()> {
         Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
     }
 }

@@ -11,19 +11,21 @@ use std::{
     time::Duration,
 };
 
-use levada_core::Timestamp;
+use levada_core::{Clock as _, Timestamp};
 use levada_log::{
     Error, Log, Partition,
     vfs::{Open, OsFs, Vfs, VfsFile},
 };
 
-use crate::support::{SetClock, batch, found, made, segments, small};
+use levada_testkit::TestClock;
+
+use crate::support::{batch, found, made, pass_to_file, pass_to_os, segments, small};
 
 /// What is appended at each of these times: some have many batches, some gaps have none.
-fn append(clock: &SetClock, orders: &Partition) -> Vec<(u64, i64)> {
+fn append(clock: &TestClock, orders: &Partition) -> Vec<(u64, i64)> {
     let mut appended = Vec::new();
     for i in 0..100_u64 {
-        clock.pass(Duration::from_millis(i % 7 * i % 5));
+        clock.advance(Duration::from_millis(i % 7 * i % 5));
         let at = orders
             .append(batch(&[&[7; 300], b"second"]))
             .wait()
@@ -54,7 +56,7 @@ fn every_time_finds_the_first_offset_appended_at_or_after_it() {
     // All in memory; or the last ones there, and the others in segments.
     for options in [Log::options(), small()] {
         let folder = tempfile::tempdir().unwrap();
-        let clock = SetClock::default();
+        let clock = TestClock::default();
         let log = options.clock(Arc::new(clock.clone()));
         let log = log.open(folder.path()).unwrap();
         let orders = made(&log, "orders");
@@ -73,7 +75,7 @@ fn every_time_finds_the_first_offset_appended_at_or_after_it() {
 #[test]
 fn seek_into_damage_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = SetClock::default();
+    let clock = TestClock::default();
     let log = Log::options().clock(Arc::new(clock.clone()));
     let log = log.open(folder.path()).unwrap();
     append(&clock, &made(&log, "orders"));
@@ -86,12 +88,8 @@ fn seek_into_damage_says_so() {
     bytes[1000] ^= 1;
     std::fs::write(&segment, bytes).unwrap();
     let log = Log::open(folder.path()).unwrap();
-    let refused = found(&log, "orders").offset_at(clock_now(&clock)).wait();
+    let refused = found(&log, "orders").offset_at(clock.now()).wait();
     assert!(matches!(refused, Err(Error::Damaged { .. })), "{refused:?}");
-}
-
-fn clock_now(clock: &SetClock) -> Timestamp {
-    levada_core::Clock::now(clock)
 }
 
 /// Counts the bytes that are read.
@@ -102,50 +100,32 @@ struct Counting(Arc<AtomicUsize>);
 struct CountingFile(Box<dyn VfsFile>, Counting);
 
 impl VfsFile for CountingFile {
+    pass_to_file!(0: write_at sync_data set_len len);
+
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let read = self.0.read_at(buf, offset)?;
         self.1.0.fetch_add(read, Ordering::SeqCst);
         Ok(read)
     }
-
-    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
-        self.0.write_at(buf, offset)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
 }
 
 impl Vfs for Counting {
-    crate::support::pass_to_os!(names);
+    pass_to_os!(create_dir_all list rename remove_file remove_dir sync_dir free_space lock);
 
     fn open(&self, path: &Path, open: Open) -> io::Result<Box<dyn VfsFile>> {
         Ok(Box::new(CountingFile(OsFs.open(path, open)?, self.clone())))
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
-        OsFs.lock(path)
     }
 }
 
 #[test]
 fn second_seek_reads_a_block_or_two_and_not_the_segment() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = SetClock::default();
+    let clock = TestClock::default();
     let log = Log::options().clock(Arc::new(clock.clone()));
     let log = log.open(folder.path()).unwrap();
     let orders = made(&log, "orders");
     for i in 0..100 {
-        clock.pass(Duration::from_millis(if i % 4 == 0 { 10 } else { 0 }));
+        clock.advance(Duration::from_millis(if i % 4 == 0 { 10 } else { 0 }));
         orders.append(batch(&[&vec![7; 40_000]])).wait().unwrap();
     }
     log.close().wait().unwrap();

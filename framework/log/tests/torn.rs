@@ -2,14 +2,12 @@
 
 use std::{fs, path::Path};
 
-use levada_log::Log;
-
-use crate::support::{batch, copy, found, journal, made, read_all, reopened, small};
+use crate::support::{batch, copy, found, in_memory, journal, made, read_all, reopened, small};
 
 /// A folder whose log stopped in the middle of its life, with `commits` group commits of one
 /// record.
 fn crashed(folder: &Path, commits: u8) {
-    let running = tempfile::tempdir().unwrap();
+    let running = in_memory();
     let log = small().open(running.path()).unwrap();
     let orders = made(&log, "orders");
     for i in 0..commits {
@@ -21,7 +19,7 @@ fn crashed(folder: &Path, commits: u8) {
 /// Opens a crashed folder and checks that the first `kept` of its commits are there, that a cut is
 /// reported if that is not all, and that no offset is given twice.
 fn check(folder: &Path, commits: u8, kept: u8) {
-    let log = Log::open(folder).unwrap();
+    let log = small().open(folder).unwrap();
     let orders = found(&log, "orders");
     let expected: Vec<_> = (0..kept).map(|i| (u64::from(i), vec![i; 100])).collect();
     assert_eq!(read_all(&orders, 0), expected);
@@ -38,7 +36,7 @@ fn check(folder: &Path, commits: u8, kept: u8) {
 
 #[test]
 fn journal_cut_short_at_any_byte_of_the_last_commit_keeps_all_before_it() {
-    let crash = tempfile::tempdir().unwrap();
+    let crash = in_memory();
     crashed(crash.path(), 3);
     let whole = fs::read(journal(crash.path())).unwrap();
     // The frame of the topic and those of the first two batches take a page each.
@@ -47,7 +45,7 @@ fn journal_cut_short_at_any_byte_of_the_last_commit_keeps_all_before_it() {
     assert!(whole[start + len..].iter().all(|byte| *byte == 0));
     assert_ne!(whole[start + len - 2], 0);
     for cut in 1..len {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = in_memory();
         copy(crash.path(), folder.path());
         fs::write(journal(folder.path()), &whole[..start + cut]).unwrap();
         check(folder.path(), 3, 2);
@@ -57,12 +55,12 @@ fn journal_cut_short_at_any_byte_of_the_last_commit_keeps_all_before_it() {
 
 #[test]
 fn zeros_or_garbage_over_part_of_the_last_commit_cut_it() {
-    let crash = tempfile::tempdir().unwrap();
+    let crash = in_memory();
     crashed(crash.path(), 3);
     let whole = fs::read(journal(crash.path())).unwrap();
     for from in (3 * 4096 + 4..3 * 4096 + 300).step_by(7) {
         for fill in [0x00, 0xff, 0x5a] {
-            let folder = tempfile::tempdir().unwrap();
+            let folder = in_memory();
             copy(crash.path(), folder.path());
             let mut spoilt = whole.clone();
             spoilt[from..].fill(fill);
@@ -74,7 +72,7 @@ fn zeros_or_garbage_over_part_of_the_last_commit_cut_it() {
 
 #[test]
 fn torn_commit_is_cut_also_after_a_recovery_that_left_an_empty_journal() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     crashed(folder.path(), 3);
     let path = journal(folder.path());
     let mut bytes = fs::read(&path).unwrap();
@@ -86,7 +84,7 @@ fn torn_commit_is_cut_also_after_a_recovery_that_left_an_empty_journal() {
 
 #[test]
 fn recovery_that_crashed_and_ran_again_comes_to_the_same() {
-    let crash = tempfile::tempdir().unwrap();
+    let crash = in_memory();
     crashed(crash.path(), 5);
     for _ in 0..3 {
         // The log goes without being closed: the next opening recovers again.

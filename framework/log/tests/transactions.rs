@@ -2,30 +2,30 @@
 
 use std::time::Duration;
 
-use levada_log::{Acks, Error, Producer, TopicOptions};
+use levada_log::{Acks, Error, Partition, TopicOptions, Transaction};
 use levada_testkit::vfs::Keep;
 
 use crate::{machine::Machine, support::batch};
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-fn opened(machine: &Machine, name: &str) -> Producer {
-    machine.wait(machine.log.producer(name)).unwrap()
+/// A machine, and the two partitions of a topic.
+fn scene() -> (Machine, [Partition; 2]) {
+    let machine = Machine::new();
+    let partitions = orders(&machine);
+    (machine, partitions)
 }
 
-fn two(machine: &Machine) -> [levada_log::Partition; 2] {
-    machine
-        .made("orders", TopicOptions::new().partitions(2))
-        .try_into()
-        .unwrap()
+fn orders(machine: &Machine) -> [Partition; 2] {
+    let topic = TopicOptions::new().partitions(2);
+    machine.made("orders", topic).try_into().unwrap()
 }
 
-fn values(machine: &Machine, partition: &levada_log::Partition) -> Vec<String> {
+/// Appends a record to an open transaction.
+fn add(machine: &Machine, open: &Transaction<'_>, partition: &Partition, value: &[u8]) {
     machine
-        .committed(partition)
-        .into_iter()
-        .map(|(_, value)| value)
-        .collect()
+        .wait(open.append(partition, batch(&[value])))
+        .unwrap();
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn committed_transaction_is_seen_in_all_partitions_and_after_a_power_cut() {
         let machine = Machine::new();
         let options = TopicOptions::new().partitions(2).acks(acks);
         let [left, right] = machine.made("orders", options).try_into().unwrap();
-        let mut shop = opened(&machine, "shop");
+        let mut shop = machine.producer("shop");
         let sale = shop.begin().unwrap();
         drop(sale.append(&left, batch(&[b"tea"])));
         drop(sale.append(&right, batch(&[b"jam"])));
@@ -47,7 +47,7 @@ fn committed_transaction_is_seen_in_all_partitions_and_after_a_power_cut() {
         let machine = machine.power_cut(Keep::Nothing);
         for (number, value) in [(0, "tea"), (1, "jam")] {
             assert_eq!(
-                values(&machine, &machine.found("orders", number)),
+                machine.values(&machine.found("orders", number)),
                 [value],
                 "{acks:?}"
             );
@@ -57,51 +57,43 @@ fn committed_transaction_is_seen_in_all_partitions_and_after_a_power_cut() {
 
 #[test]
 fn aborted_records_are_never_seen_in_memory_in_segments_or_after_a_restart() {
-    let machine = Machine::new();
-    let [left, _] = two(&machine);
-    let mut shop = opened(&machine, "shop");
+    let (machine, [left, _]) = scene();
+    let mut shop = machine.producer("shop");
     for round in 0..6 {
         let transaction = shop.begin().unwrap();
-        machine
-            .wait(transaction.append(&left, batch(&[format!("{round}").as_bytes()])))
-            .unwrap();
-        machine.wait(left.append(batch(&[b"outside"]))).unwrap();
-        machine
-            .wait(transaction.append(&left, batch(&[b"and more"])))
-            .unwrap();
+        add(&machine, &transaction, &left, format!("{round}").as_bytes());
+        machine.append(&left, b"outside");
+        add(&machine, &transaction, &left, b"and more");
         if round % 2 == 0 {
             machine.wait(transaction.commit()).unwrap();
         } else {
             machine.wait(transaction.abort()).unwrap();
         }
     }
-    let committed = values(&machine, &left);
+    let committed = machine.values(&left);
     let of = |round: &str| [round, "outside", "and more"].map(str::to_owned);
     let lone = || ["outside".to_owned()];
     let expected = [&of("0")[..], &lone(), &of("2"), &lone(), &of("4"), &lone()].concat();
     assert_eq!(committed, expected);
     assert_eq!(machine.uncommitted(&left).len(), 18);
     machine.flush();
-    assert_eq!(values(&machine, &left), expected, "from segments");
+    assert_eq!(machine.values(&left), expected, "from segments");
     let machine = machine.power_cut(Keep::Nothing);
     let left = machine.found("orders", 0);
-    assert_eq!(values(&machine, &left), expected);
+    assert_eq!(machine.values(&left), expected);
     assert_eq!(machine.uncommitted(&left).len(), 18);
 }
 
 #[test]
 fn whole_segments_of_aborted_records_are_passed_over() {
-    let machine = Machine::new();
-    let [left, _] = two(&machine);
-    let mut shop = opened(&machine, "shop");
+    let (machine, [left, _]) = scene();
+    let mut shop = machine.producer("shop");
     let transaction = shop.begin().unwrap();
     for _ in 0..8 {
-        machine
-            .wait(transaction.append(&left, batch(&[&[b'x'; 5 << 10]])))
-            .unwrap();
+        add(&machine, &transaction, &left, &[b'x'; 5 << 10]);
     }
     machine.wait(transaction.abort()).unwrap();
-    machine.wait(left.append(batch(&[b"behind"]))).unwrap();
+    machine.append(&left, b"behind");
     machine.flush();
     assert_eq!(machine.committed(&left), [(8, "behind".to_owned())]);
 
@@ -111,99 +103,86 @@ fn whole_segments_of_aborted_records_are_passed_over() {
 
 #[test]
 fn open_transaction_holds_back_what_is_behind_it_and_nothing_before() {
-    let machine = Machine::new();
-    let [left, right] = two(&machine);
-    machine.wait(left.append(batch(&[b"before"]))).unwrap();
-    let (mut one, mut other) = (opened(&machine, "one"), opened(&machine, "other"));
+    let (machine, [left, right]) = scene();
+    machine.append(&left, b"before");
+    let (mut one, mut other) = (machine.producer("one"), machine.producer("other"));
     let (first, second) = (one.begin().unwrap(), other.begin().unwrap());
-    machine
-        .wait(first.append(&left, batch(&[b"first"])))
-        .unwrap();
-    machine
-        .wait(second.append(&left, batch(&[b"second"])))
-        .unwrap();
-    machine.wait(left.append(batch(&[b"behind"]))).unwrap();
-    assert_eq!(values(&machine, &left), ["before"]);
+    add(&machine, &first, &left, b"first");
+    add(&machine, &second, &left, b"second");
+    machine.append(&left, b"behind");
+    assert_eq!(machine.values(&left), ["before"]);
     machine.flush();
-    assert_eq!(values(&machine, &left), ["before"], "also in segments");
+    assert_eq!(machine.values(&left), ["before"], "also in segments");
     machine.wait(second.commit()).unwrap();
-    assert_eq!(
-        values(&machine, &left),
-        ["before"],
-        "the first is open still"
-    );
+    assert_eq!(machine.values(&left), ["before"], "the first is open still");
     machine.wait(first.commit()).unwrap();
     assert_eq!(
-        values(&machine, &left),
+        machine.values(&left),
         ["before", "first", "second", "behind"]
     );
-    assert!(values(&machine, &right).is_empty());
+    assert!(machine.values(&right).is_empty());
 }
 
 #[test]
 fn transaction_that_is_open_at_a_crash_is_aborted() {
     for flushed in [false, true] {
-        let machine = Machine::new();
-        let [left, right] = two(&machine);
-        let mut shop = opened(&machine, "shop");
+        let (machine, [left, right]) = scene();
+        let mut shop = machine.producer("shop");
         let sale = shop.begin().unwrap();
-        machine.wait(sale.append(&left, batch(&[b"tea"]))).unwrap();
+        add(&machine, &sale, &left, b"tea");
         if flushed {
             machine.flush();
         }
-        machine.wait(sale.append(&right, batch(&[b"jam"]))).unwrap();
-        machine.wait(left.append(batch(&[b"behind"]))).unwrap();
+        add(&machine, &sale, &right, b"jam");
+        machine.append(&left, b"behind");
 
         // Twice: the first start writes down that it is aborted.
         let machine = machine.power_cut(Keep::Everything).power_cut(Keep::Nothing);
-        assert_eq!(values(&machine, &machine.found("orders", 0)), ["behind"]);
+        assert_eq!(machine.values(&machine.found("orders", 0)), ["behind"]);
         let right = machine.found("orders", 1);
-        assert!(values(&machine, &right).is_empty());
+        assert!(machine.values(&right).is_empty());
         assert_eq!(machine.uncommitted(&right), ["jam"]);
-        let mut shop = opened(&machine, "shop");
+        let mut shop = machine.producer("shop");
         let sale = shop.begin().unwrap();
-        machine.wait(sale.append(&right, batch(&[b"oil"]))).unwrap();
+        add(&machine, &sale, &right, b"oil");
         machine.wait(sale.commit()).unwrap();
-        assert_eq!(values(&machine, &right), ["oil"]);
+        assert_eq!(machine.values(&right), ["oil"]);
     }
 }
 
 #[test]
 fn transaction_that_is_open_for_too_long_is_aborted() {
     let machine = Machine::with(|options| options.transaction_timeout(TIMEOUT));
-    let [left, _] = two(&machine);
-    let mut shop = opened(&machine, "shop");
+    let [left, _] = orders(&machine);
+    let mut shop = machine.producer("shop");
     let sale = shop.begin().unwrap();
-    machine.wait(sale.append(&left, batch(&[b"tea"]))).unwrap();
-    machine.wait(left.append(batch(&[b"behind"]))).unwrap();
+    add(&machine, &sale, &left, b"tea");
+    machine.append(&left, b"behind");
     machine.clock.advance(Duration::from_millis(59_999));
     machine.rest();
     assert_eq!(left.visible_end(), 0);
     machine.clock.advance(Duration::from_millis(1));
     machine.rest();
-    assert_eq!(values(&machine, &left), ["behind"]);
+    assert_eq!(machine.values(&left), ["behind"]);
     let late = machine.wait(sale.append(&left, batch(&[b"late"])));
     assert!(matches!(late, Err(Error::TransactionFailed { .. })));
     let said = machine.wait(sale.commit()).unwrap_err().to_string();
     assert!(said.contains("it was open for 60s"), "{said}");
     let next = shop.begin().unwrap();
-    machine
-        .wait(next.append(&left, batch(&[b"again"])))
-        .unwrap();
+    add(&machine, &next, &left, b"again");
     machine.wait(next.commit()).unwrap();
-    assert_eq!(values(&machine, &left), ["behind", "again"]);
+    assert_eq!(machine.values(&left), ["behind", "again"]);
 }
 
 #[test]
 fn zombie_cannot_touch_the_next_transaction_of_its_name() {
-    let machine = Machine::new();
-    let [left, _] = two(&machine);
-    let mut zombie = opened(&machine, "shop");
+    let (machine, [left, _]) = scene();
+    let mut zombie = machine.producer("shop");
     let old = zombie.begin().unwrap();
-    machine.wait(old.append(&left, batch(&[b"old"]))).unwrap();
-    let mut shop = opened(&machine, "shop");
+    add(&machine, &old, &left, b"old");
+    let mut shop = machine.producer("shop");
     let new = shop.begin().unwrap();
-    machine.wait(new.append(&left, batch(&[b"new"]))).unwrap();
+    add(&machine, &new, &left, b"new");
     let late = machine.wait(old.append(&left, batch(&[b"late"])));
     assert!(matches!(late, Err(Error::ProducerFenced { .. })));
     assert!(matches!(
@@ -216,29 +195,27 @@ fn zombie_cannot_touch_the_next_transaction_of_its_name() {
         "the old one is aborted, the new one open"
     );
     machine.wait(new.commit()).unwrap();
-    assert_eq!(values(&machine, &left), ["new"]);
+    assert_eq!(machine.values(&left), ["new"]);
     assert_eq!(machine.uncommitted(&left), ["old", "new"]);
 }
 
 #[test]
 fn dropped_transaction_is_aborted() {
-    let machine = Machine::new();
-    let [left, _] = two(&machine);
-    let mut shop = opened(&machine, "shop");
+    let (machine, [left, _]) = scene();
+    let mut shop = machine.producer("shop");
     let sale = shop.begin().unwrap();
-    machine.wait(sale.append(&left, batch(&[b"tea"]))).unwrap();
+    add(&machine, &sale, &left, b"tea");
     drop(sale);
     machine.rest();
-    assert_eq!((left.visible_end(), values(&machine, &left).len()), (1, 0));
+    assert_eq!((left.visible_end(), machine.values(&left).len()), (1, 0));
 }
 
 #[test]
 fn transaction_that_lost_an_append_cannot_be_committed() {
-    let machine = Machine::new();
-    let [left, right] = two(&machine);
-    let mut shop = opened(&machine, "shop");
+    let (machine, [left, right]) = scene();
+    let mut shop = machine.producer("shop");
     let sale = shop.begin().unwrap();
-    machine.wait(sale.append(&left, batch(&[b"tea"]))).unwrap();
+    add(&machine, &sale, &left, b"tea");
     machine.rest();
     machine.fs.set_room(Some(0));
     let refused = machine.wait(sale.append(&right, batch(&[&[b'x'; 9 << 10]])));
@@ -247,16 +224,15 @@ fn transaction_that_lost_an_append_cannot_be_committed() {
     let said = machine.wait(sale.commit()).unwrap_err();
     assert!(matches!(said, Error::TransactionFailed { .. }), "{said}");
     machine.rest();
-    assert_eq!((left.visible_end(), values(&machine, &left).len()), (1, 0));
+    assert_eq!((left.visible_end(), machine.values(&left).len()), (1, 0));
 }
 
 #[test]
 fn end_that_a_full_disk_refused_is_an_abort_once_there_is_room() {
-    let machine = Machine::new();
-    let [left, _] = two(&machine);
-    let mut shop = opened(&machine, "shop");
+    let (machine, [left, _]) = scene();
+    let mut shop = machine.producer("shop");
     let sale = shop.begin().unwrap();
-    machine.wait(sale.append(&left, batch(&[b"tea"]))).unwrap();
+    add(&machine, &sale, &left, b"tea");
     machine.rest();
     machine.fs.set_room(Some(0));
     // Another append fills what the journal's file has left.
@@ -276,17 +252,16 @@ fn end_that_a_full_disk_refused_is_an_abort_once_there_is_room() {
     machine.fs.set_room(None);
     machine.clock.advance(Duration::from_secs(1));
     machine.rest();
-    assert_eq!((left.visible_end(), values(&machine, &left).len()), (1, 0));
+    assert_eq!((left.visible_end(), machine.values(&left).len()), (1, 0));
 }
 
 #[test]
 fn next_transaction_does_not_overtake_an_abort_that_a_full_disk_refused() {
     for reopened in [false, true] {
-        let machine = Machine::new();
-        let [left, _] = two(&machine);
-        let mut shop = opened(&machine, "shop");
+        let (machine, [left, _]) = scene();
+        let mut shop = machine.producer("shop");
         let sale = shop.begin().unwrap();
-        machine.wait(sale.append(&left, batch(&[b"tea"]))).unwrap();
+        add(&machine, &sale, &left, b"tea");
         machine.rest();
         machine.fs.set_room(Some(0));
         let filler = left.append(batch(&[&[b'x'; 9 << 10]]));
@@ -295,28 +270,27 @@ fn next_transaction_does_not_overtake_an_abort_that_a_full_disk_refused() {
         machine.wait(abort).unwrap_err();
         machine.fs.set_room(None);
         if reopened {
-            shop = opened(&machine, "shop");
+            shop = machine.producer("shop");
         }
         let next = shop.begin().unwrap();
-        machine.wait(next.append(&left, batch(&[b"jam"]))).unwrap();
+        add(&machine, &next, &left, b"jam");
         machine.wait(next.commit()).unwrap();
-        assert_eq!(values(&machine, &left), ["jam"]);
+        assert_eq!(machine.values(&left), ["jam"]);
         let machine = machine.power_cut(Keep::Nothing);
-        assert_eq!(values(&machine, &machine.found("orders", 0)), ["jam"]);
+        assert_eq!(machine.values(&machine.found("orders", 0)), ["jam"]);
     }
 }
 
 #[test]
 fn positions_move_with_a_commit_and_with_nothing_else() {
-    let machine = Machine::new();
-    let [left, right] = two(&machine);
+    let (machine, [left, right]) = scene();
     machine.wait(left.append(batch(&[b"tea", b"jam"]))).unwrap();
     let group = machine.log.group("shop").unwrap();
-    let mut shop = opened(&machine, "shop");
+    let mut shop = machine.producer("shop");
     let beyond = shop.begin().unwrap().commit_with(&group, &[(&left, 3)]);
     assert!(matches!(machine.wait(beyond), Err(Error::BeyondEnd { .. })));
     let sale = shop.begin().unwrap();
-    machine.wait(sale.append(&right, batch(&[b"TEA"]))).unwrap();
+    add(&machine, &sale, &right, b"TEA");
     assert_eq!(group.position(&left), None);
     machine
         .wait(sale.commit_with(&group, &[(&left, 1)]))
@@ -326,7 +300,7 @@ fn positions_move_with_a_commit_and_with_nothing_else() {
     let machine = machine.power_cut(Keep::Nothing);
     let (left, right) = (machine.found("orders", 0), machine.found("orders", 1));
     assert_eq!(machine.log.group("shop").unwrap().position(&left), Some(1));
-    assert_eq!(values(&machine, &right), ["TEA"]);
+    assert_eq!(machine.values(&right), ["TEA"]);
 }
 
 #[test]
@@ -336,11 +310,9 @@ fn sealed_topic_ends_when_its_last_transaction_has() {
         .wait(machine.log.create_topic("orders", TopicOptions::new()))
         .unwrap();
     let orders = topic.partition(0).unwrap();
-    let mut shop = opened(&machine, "shop");
+    let mut shop = machine.producer("shop");
     let sale = shop.begin().unwrap();
-    machine
-        .wait(sale.append(&orders, batch(&[b"tea"])))
-        .unwrap();
+    add(&machine, &sale, &orders, b"tea");
     machine.wait(topic.seal()).unwrap();
     assert_eq!((orders.sealed_at(), orders.visible_end()), (None, 0));
     machine.wait(sale.commit()).unwrap();
@@ -349,19 +321,17 @@ fn sealed_topic_ends_when_its_last_transaction_has() {
 
 #[test]
 fn hundreds_of_transactions_across_flushes_and_restarts_end_as_they_were_ended() {
-    let mut machine = Machine::new();
-    let _ = two(&machine);
+    let (mut machine, _) = scene();
     let mut expected = Vec::new();
     for life in 0..4 {
-        let mut producers: Vec<_> = ["a", "b", "c"].map(|name| opened(&machine, name)).into();
+        let mut producers: Vec<_> = ["a", "b", "c"].map(|name| machine.producer(name)).into();
         let (left, right) = (machine.found("orders", 0), machine.found("orders", 1));
         for round in 0..40 {
             let open: Vec<_> = producers.iter_mut().map(|p| p.begin().unwrap()).collect();
             for (number, transaction) in open.iter().enumerate() {
                 let value = format!("{life}.{round}.{number} {}", "x".repeat(200));
                 for partition in [&left, &right] {
-                    let ticket = transaction.append(partition, batch(&[value.as_bytes()]));
-                    machine.wait(ticket).unwrap();
+                    add(&machine, transaction, partition, value.as_bytes());
                 }
             }
             for (number, transaction) in open.into_iter().enumerate() {
@@ -376,7 +346,7 @@ fn hundreds_of_transactions_across_flushes_and_restarts_end_as_they_were_ended()
         drop(producers);
         machine = machine.power_cut(Keep::Any);
         for number in 0..2 {
-            let found = values(&machine, &machine.found("orders", number));
+            let found = machine.values(&machine.found("orders", number));
             let found: Vec<_> = found.iter().map(|v| v.split(' ').next().unwrap()).collect();
             assert_eq!(found, expected, "{life}");
         }

@@ -68,6 +68,27 @@ impl TestClock {
         due.into_iter().for_each(Waker::wake);
     }
 
+    /// Sets the wall clock, as people and time servers do: [`elapsed`](Clock::elapsed) and who
+    /// sleeps do not see it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use levada_core::{Clock, Timestamp};
+    /// use levada_testkit::TestClock;
+    /// use std::time::Duration;
+    ///
+    /// let clock = TestClock::at(Timestamp::from_millis(1_000));
+    /// clock.advance(Duration::from_secs(2));
+    /// clock.set(Timestamp::from_millis(500));
+    /// assert_eq!(clock.now().as_millis(), 500);
+    /// assert_eq!(clock.elapsed(), Duration::from_secs(2));
+    /// ```
+    pub fn set(&self, now: Timestamp) {
+        let mut times = self.times();
+        times.start = now - times.elapsed;
+    }
+
     /// Completes when the clock has moved on by this much: a wait for async code under test.
     ///
     /// # Examples

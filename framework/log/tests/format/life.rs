@@ -5,7 +5,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 use levada_core::{Seed, Timestamp};
 use levada_log::{Batch, Compression, Log, Options, Partition, Record, Retention, TopicOptions};
 
-use crate::support::{SetClock, Steps, batch, small};
+use levada_testkit::TestClock;
+
+use crate::support::{Steps, batch, small};
 
 pub(super) const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 pub(super) const DAY: Duration = Duration::from_hours(24);
@@ -14,7 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(super) const LARGE: usize = 3000;
 
 /// How the folder is written and read: on the thread of the test, in the order of the test.
-pub(super) fn options(clock: &SetClock, steps: &Steps) -> Options {
+pub(super) fn options(clock: &TestClock, steps: &Steps) -> Options {
     small()
         .clock(Arc::new(clock.clone()))
         .spawner(Arc::new(steps.clone()))
@@ -24,14 +26,14 @@ pub(super) fn options(clock: &SetClock, steps: &Steps) -> Options {
 
 /// A log that lives.
 struct Life {
-    clock: SetClock,
+    clock: TestClock,
     steps: Steps,
     log: Log,
 }
 
 /// Lives in a folder, and stops there as a process that is killed does.
 pub(super) fn live(folder: &Path) {
-    let (clock, steps) = (SetClock::at(START), Steps::default());
+    let (clock, steps) = (TestClock::at(START), Steps::default());
     let log = options(&clock, &steps).open(folder).unwrap();
     let life = Life { clock, steps, log };
     life.topics();
@@ -56,7 +58,7 @@ impl Life {
     }
 
     fn append(&self, topic: &str, number: u32, batch: Batch) {
-        self.clock.pass(SECOND);
+        self.clock.advance(SECOND);
         let ticket = self.partition(topic, number).append(batch);
         self.steps.wait(ticket).unwrap();
         self.steps.settle();
@@ -156,7 +158,7 @@ impl Life {
             };
             self.append("map", 0, of(&[put]));
         }
-        self.clock.pass(60 * SECOND);
+        self.clock.advance(60 * SECOND);
         self.steps.settle();
     }
 

@@ -11,7 +11,9 @@ use std::{fs, path::PathBuf};
 use levada_core::Timestamp;
 use levada_log::{Compression, Error, Isolation, Log, Partition, Retention, Status};
 
-use crate::support::{SetClock, Steps, batch, contents, copy};
+use levada_testkit::TestClock;
+
+use crate::support::{Steps, batch, contents, copy};
 use life::{DAY, LARGE, START, line, live, options};
 
 fn fixture() -> PathBuf {
@@ -28,7 +30,7 @@ struct Opened {
 fn opened() -> Opened {
     let folder = tempfile::tempdir().unwrap();
     copy(&fixture(), folder.path());
-    let (clock, steps) = (SetClock::at(START + DAY / 24), Steps::default());
+    let (clock, steps) = (TestClock::at(START + DAY / 24), Steps::default());
     let log = options(&clock, &steps).open(folder.path()).unwrap();
     Opened {
         _folder: folder,
@@ -72,7 +74,7 @@ fn committed_and_uncommitted_records_of_version_1_come_back() {
     // Opening has ended what was left open; beside it, nothing behind that is shown.
     let (folder, steps) = (tempfile::tempdir().unwrap(), Steps::default());
     copy(&fixture(), folder.path());
-    let beside = options(&SetClock::at(START), &steps).open_read_only(folder.path());
+    let beside = options(&TestClock::at(START), &steps).open_read_only(folder.path());
     let beside = beside.unwrap().log().topic("plain").unwrap();
     assert_eq!(beside.partition(0).unwrap().visible_end(), 8);
     let ended = [&first[..], &[(9, "behind")]].concat();

@@ -243,7 +243,7 @@ impl Disk {
         self.unsynced.push(change);
     }
 
-    fn check_dir(&self, path: &Path) -> io::Result<()> {
+    pub(super) fn check_dir(&self, path: &Path) -> io::Result<()> {
         match self.live.get(path) {
             _ if is_root(path) => Ok(()),
             Some(Node::Dir) => Ok(()),

@@ -200,14 +200,19 @@ fn failed_sync_of_a_folder_leaves_its_names_unsynced() {
 fn full_disk_takes_what_fits_and_then_nothing_but_overwrites() {
     let fs = fs(1);
     let file = named(&fs, "/a");
+    fs.create_dir_all(Path::new("/b/c")).unwrap();
     fs.set_room(Some(3));
     assert_eq!(file.write_at(b"water", 0).unwrap(), 3);
     let full = file.write_at(b"er", 3).unwrap_err();
     assert_eq!(full.kind(), io::ErrorKind::StorageFull);
     assert_eq!(file.write_at(b"WAT", 0).unwrap(), 3);
-    let full = fs.open(Path::new("/b"), Open::CreateNew).unwrap_err();
+    let full = fs.open(Path::new("/d"), Open::CreateNew).unwrap_err();
     assert_eq!(full.kind(), io::ErrorKind::StorageFull);
-    assert_eq!(fs.fired()[Fault::NoSpace], 3);
+    let full = fs.create_dir_all(Path::new("/b/d")).unwrap_err();
+    assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+    assert_eq!(fs.fired()[Fault::NoSpace], 4);
+    let there = fs.create_dir_all(Path::new("/b/c"));
+    there.expect("a folder that is there takes no room");
     fs.set_room(None);
     file.write_all_at(b"er", 3).unwrap();
     assert_eq!(fs.contents("/a").unwrap(), b"WATer");
