@@ -28,6 +28,7 @@ const CAMPAIGNS: &[Campaign] = &[
     log::flips::FLIPS,
     log::kills::KILLS,
     log::planted::PLANTED,
+    log::planted::PLANTED_HISTORY,
     machine::points::CRASH_POINTS,
     machine::ext4::EXT4,
     machine::failed_sync::FAILED_SYNC,

@@ -128,6 +128,9 @@ fn class_of(anomaly: &Anomaly) -> &'static str {
         Anomaly::Torn { .. } => "torn transaction or batch",
         Anomaly::WriteOrder { .. } => "write order",
         Anomaly::Cycle { .. } => "cycle",
+        Anomaly::ExpiredEarly { .. } => "expired early",
+        Anomaly::CompactedAway { .. } => "compacted away",
+        Anomaly::FalseAlarm { .. } => "false alarm",
     }
 }
 

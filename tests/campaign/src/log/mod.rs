@@ -15,6 +15,7 @@ pub(crate) mod compaction;
 mod crash_points;
 pub(crate) mod flips;
 pub(crate) mod histories;
+mod keyed;
 pub(crate) mod kills;
 mod ledger;
 pub(crate) mod payload;
@@ -22,6 +23,7 @@ pub(crate) mod planted;
 pub(crate) mod power_cuts;
 #[cfg(test)]
 mod regressions;
+mod rig;
 mod scene;
 pub(crate) mod steps;
 
