@@ -23,6 +23,7 @@ use crate::{campaign::Campaign, runner::Options};
 const CAMPAIGNS: &[Campaign] = &[
     log::power_cuts::POWER_CUTS,
     log::compaction::COMPACTION,
+    log::recoveries::RECOVERIES,
     log::histories::HISTORY,
     log::histories::killed::KILLED,
     log::flips::FLIPS,

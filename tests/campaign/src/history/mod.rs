@@ -58,7 +58,11 @@ pub(crate) enum Keeps {
 /// The key of a value, in a place that keeps the last of each key: of these some are named often,
 /// and some seldom.
 pub(crate) fn key(value: u64) -> u8 {
-    let keys = if scattered(value) % 8 == 0 { 40 } else { 8 };
+    let keys = if scattered(value).is_multiple_of(8) {
+        40
+    } else {
+        8
+    };
     u8::try_from((scattered(value) >> 8) % keys).expect("there are few keys")
 }
 

@@ -21,6 +21,7 @@ mod ledger;
 pub(crate) mod payload;
 pub(crate) mod planted;
 pub(crate) mod power_cuts;
+pub(crate) mod recoveries;
 #[cfg(test)]
 mod regressions;
 mod rig;

@@ -68,10 +68,15 @@ impl Rig {
         usize::try_from(self.rng.below(bound as u64)).expect("it is below a usize")
     }
 
-    /// How a log on this machine is opened, small enough that its files fill.
+    /// How a log on this machine is opened.
     pub(super) fn options(&self, steps: &Steps) -> Options {
+        self.options_on(&self.fs, steps)
+    }
+
+    /// How it is opened on a copy of the files.
+    pub(super) fn options_on(&self, fs: &FaultyFs, steps: &Steps) -> Options {
         Log::options()
-            .vfs(self.plant.vfs(&self.fs))
+            .vfs(self.plant.vfs(fs))
             .spawner(Arc::new(steps.clone()))
             .clock(Arc::new(self.clock.clone()))
             .seed(self.seed)

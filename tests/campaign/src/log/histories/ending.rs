@@ -90,12 +90,15 @@ impl Stage {
         self.send(0, 0, 1)?;
         self.drain_as_unknown()?;
         self.strike(Stop::Kill);
-        let files = self.rig.fs.files();
-        let is_data = |path: &&std::path::PathBuf| {
-            let path = path.to_string_lossy();
-            path.contains("/journal/") || path.contains("/topics/")
+        // There are few journals, and in one there is more that can be taken for torn.
+        let folder = if self.rig.rng.chance(1, 2) {
+            "/journal/"
+        } else {
+            "/topics/"
         };
-        let files: Vec<_> = files.iter().filter(is_data).collect();
+        let files = self.rig.fs.files();
+        let is_there = |path: &&std::path::PathBuf| path.to_string_lossy().contains(folder);
+        let files: Vec<_> = files.iter().filter(is_there).collect();
         let path = files[self.rig.below(files.len())];
         let content = self.rig.fs.contents(path).unwrap_or_default();
         self.recorder.restarted()?;

@@ -17,12 +17,19 @@ use std::{
     fs::File,
     io::{BufWriter, Write},
     path::Path,
+    time::Duration,
 };
 
-use levada_testkit::vfs::{Fault as Faulty, Fired};
+use levada_log::Options;
+use levada_testkit::vfs::{Fault as Faulty, FaultyFs, Fired};
 use tempfile::NamedTempFile;
 
-use super::{require, rig::Stops, scene::Plant};
+use super::{
+    require,
+    rig::{Rig, Stops},
+    scene::Plant,
+    steps::Steps,
+};
 use crate::{
     campaign::{Campaign, Cases, Fault, Verdict},
     history::{
@@ -159,6 +166,34 @@ pub(super) fn flagged_with(number: u64, plant: Plant) -> Result<Option<String>, 
     // What else is wrong with such a log ends the case, and its history with it.
     drop(record(number, plant, &file));
     Ok(flagged(&judge(file.path())?))
+}
+
+/// What the clients of a case leave behind when they stop in the middle of what they do.
+pub(super) struct Left {
+    pub(super) rig: Rig,
+    sizes: Box<dyn Fn(Options) -> Options>,
+}
+
+impl Left {
+    /// How the folder is opened on a copy of the files, by a log that cleans nothing yet.
+    pub(super) fn options(&self, fs: &FaultyFs, steps: &Steps) -> Options {
+        let options = self.rig.options_on(fs, steps);
+        (self.sizes)(options).cleaning_interval(Duration::from_hours(1))
+    }
+}
+
+/// Plays the first acts of a case.
+pub(super) fn left_by(number: u64, acts: u32) -> Result<Left, Fault> {
+    let out = BufWriter::new(tempfile::tempfile()?);
+    let mut stage = Stage::new(number, Plant::None, Recorder::new(out))?;
+    for act in 0..acts {
+        stage.act().map_err(|fault| format!("act {act}: {fault}"))?;
+    }
+    stage.let_go();
+    Ok(Left {
+        sizes: Box::new(stage.sizes()),
+        rig: stage.rig,
+    })
 }
 
 /// Judges the history in a file, and says what it comes to. False when something is wrong with it.
