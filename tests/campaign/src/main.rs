@@ -23,11 +23,13 @@ use crate::{campaign::Campaign, runner::Options};
 const CAMPAIGNS: &[Campaign] = &[
     log::power_cuts::POWER_CUTS,
     log::compaction::COMPACTION,
+    log::recoveries::RECOVERIES,
     log::histories::HISTORY,
     log::histories::killed::KILLED,
     log::flips::FLIPS,
     log::kills::KILLS,
     log::planted::PLANTED,
+    log::planted::PLANTED_HISTORY,
     machine::points::CRASH_POINTS,
     machine::ext4::EXT4,
     machine::failed_sync::FAILED_SYNC,

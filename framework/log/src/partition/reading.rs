@@ -159,6 +159,8 @@ impl Reading {
         let (mut batches, mut taken, mut next) = (Vec::new(), 0, from);
         for (header, bytes) in self.tail.range(first..) {
             if header.base_offset >= view.end {
+                // What lies before it may be a gap.
+                next = next.max(view.end);
                 break;
             }
             if view.shows(header) {

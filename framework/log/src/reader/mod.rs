@@ -267,6 +267,11 @@ impl Reader {
             // The keeper may have dropped it in between: then it is out of range.
             let segment = partition.reading().segment_at(place.from);
             let Some(segment) = segment else { continue };
+            // Offsets have gaps, and what lies behind this one may all be of open transactions.
+            place.from = place.from.max(segment.base.min(view.end));
+            if place.from == view.end {
+                continue;
+            }
             let fetch = |source: Source<'_>| source.fetch(&view, place.from, place.max_bytes);
             let fetched = match self.read_segment(partition.id, segment, fetch) {
                 Err(Unread::Damaged(_)) if has_gone(&partition, &segment) => continue,

@@ -176,7 +176,13 @@ impl Folder<'_> {
         if image::read(self.vfs, self.paths)?.as_ref() != Some(&old) {
             return Err(Error::InUse(self.paths.folder().to_path_buf()));
         }
-        if next != old {
+        if next == old {
+            // Whoever was killed may have named it and not synced that: what it takes the place of
+            // still needs what goes.
+            let folder = self.paths.folder();
+            let synced = self.vfs.sync_dir(folder);
+            synced.map_err(|e| Error::io("cannot sync folder", folder, e))?;
+        } else {
             image::write(self.vfs, self.paths, &next).map_err(error)?;
         }
         self.remove_dropped(&mut next)

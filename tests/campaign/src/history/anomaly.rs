@@ -87,6 +87,21 @@ pub(crate) enum Anomaly {
         first: u64,
         second: u64,
     },
+    #[error("expired too early: {place} keeps {value} at {offset}, and starts at {start}")]
+    ExpiredEarly {
+        place: Place,
+        offset: u64,
+        value: u64,
+        start: u64,
+    },
+    #[error("compacted away: {value} at {offset} of {place} is the last of its key, and is gone")]
+    CompactedAway {
+        place: Place,
+        offset: u64,
+        value: u64,
+    },
+    #[error("false alarm: call {operation} was told of damage, and nothing is damaged")]
+    FalseAlarm { operation: u64 },
     #[error("cycle: each of these transactions comes after the one before it: {transactions:?}")]
     Cycle {
         transactions: Vec<(u64, Dependency)>,

@@ -2,9 +2,10 @@
 //! else.
 
 use super::{
-    Outcome,
+    Call, Keeps, Outcome,
     anomaly::Anomaly,
     checker::Promise,
+    is_tombstone, key,
     written::{HERE, THERE, Written},
 };
 
@@ -128,6 +129,9 @@ fn class_of(anomaly: &Anomaly) -> &'static str {
         Anomaly::Torn { .. } => "torn transaction or batch",
         Anomaly::WriteOrder { .. } => "write order",
         Anomaly::Cycle { .. } => "cycle",
+        Anomaly::ExpiredEarly { .. } => "expired early",
+        Anomaly::CompactedAway { .. } => "compacted away",
+        Anomaly::FalseAlarm { .. } => "false alarm",
     }
 }
 
@@ -274,4 +278,79 @@ fn cycles_of_every_kind_are_found_where_they_are_promised_not_to_be() {
         assert!(matches!(found[..], [Anomaly::Cycle { .. }]), "{found:?}");
         assert_eq!(anomalies(write), []);
     }
+}
+
+#[test]
+fn what_a_place_need_not_keep_may_go_and_nothing_else() {
+    let young = class(|it| {
+        it.declared(HERE, Keeps::Younger { millis: 10 });
+        it.sent(HERE, 1, 2, 0).clock(10).expired(HERE, 2);
+    });
+    assert_eq!(young, "expired early");
+    let old = anomalies(|it| {
+        it.declared(HERE, Keeps::Younger { millis: 10 });
+        it.sent(HERE, 1, 2, 0).clock(11).expired(HERE, 2);
+    });
+    assert_eq!(old, []);
+    let kept_for_good = class(|it| {
+        it.sent(HERE, 1, 2, 0).clock(99).expired(HERE, 2);
+    });
+    assert_eq!(kept_for_good, "expired early");
+}
+
+#[test]
+fn last_value_of_a_key_stays_unless_it_is_a_tombstone_that_is_old() {
+    let value = |of: fn(u64) -> bool| (0..1_000).find(|value| of(*value)).unwrap();
+    let put = value(|value| !is_tombstone(value));
+    let tombstone = value(is_tombstone);
+    let gone = |value, seconds: u64| {
+        let mut history = Written::new();
+        history.declared(HERE, Keeps::LastOfKey { millis: 1_000 });
+        history.sent(HERE, value, 1, 0).clock(1_000 * seconds);
+        history.polled(None, HERE, 0, &[], 1);
+        let found = history.findings(Promise::ReadCommitted).unwrap().anomalies;
+        found.iter().map(class_of).collect::<Vec<_>>()
+    };
+    assert_eq!(gone(put, 9), ["compacted away"]);
+    assert_eq!(gone(tombstone, 1), ["compacted away"]);
+    assert!(gone(tombstone, 2).is_empty());
+}
+
+#[test]
+fn value_goes_when_a_later_one_of_its_key_was_sent_and_not_before() {
+    let first = 1;
+    let second = (2..1_000).find(|value| key(*value) == key(first)).unwrap();
+    let gone = |is_before: bool| {
+        let mut history = Written::new();
+        history.declared(HERE, Keeps::LastOfKey { millis: 1_000 });
+        history.sent(HERE, first, 1, 0);
+        if is_before {
+            history.sent(HERE, second, 1, 1);
+        }
+        let there: &[_] = if is_before { &[(1, second)] } else { &[] };
+        history.polled(None, HERE, 0, there, 1 + u64::from(is_before));
+        if !is_before {
+            history.sent(HERE, second, 1, 1);
+        }
+        history
+            .findings(Promise::ReadCommitted)
+            .unwrap()
+            .anomalies
+            .len()
+    };
+    assert_eq!((gone(true), gone(false)), (0, 1));
+}
+
+#[test]
+fn damage_that_nobody_did_is_a_false_alarm() {
+    let alarm = class(|it| {
+        let open = it.invoked(99, Call::Open);
+        it.completed(open, Outcome::Damaged);
+    });
+    assert_eq!(alarm, "false alarm");
+    let rotten = anomalies(|it| {
+        let open = it.rotted().invoked(99, Call::Open);
+        it.completed(open, Outcome::Damaged);
+    });
+    assert_eq!(rotten, []);
 }

@@ -1,6 +1,6 @@
 //! An event as bytes: a tag, then its numbers, seven bits a byte.
 
-use super::{Call, Event, Isolation, Outcome, Place};
+use super::{Call, Event, Isolation, Keeps, Outcome, Place};
 
 const RESTARTED: u64 = 0;
 const SEND: u64 = 1;
@@ -12,11 +12,24 @@ const POLLED: u64 = 6;
 const DONE: u64 = 7;
 const FAILED: u64 = 8;
 const UNKNOWN: u64 = 9;
+const DECLARED: u64 = 10;
+const CLOCK: u64 = 11;
+const ROTTED: u64 = 12;
+const OPEN: u64 = 13;
+const EXPIRED: u64 = 14;
+const DAMAGED: u64 = 15;
 
 /// Appends the bytes of an event.
 pub(super) fn encode(event: &Event, out: &mut Vec<u8>) {
     match event {
         Event::Restarted => put(out, &[RESTARTED]),
+        Event::Rotted => put(out, &[ROTTED]),
+        Event::Clock { millis } => put(out, &[CLOCK, *millis]),
+        Event::Declared { place, keeps } => {
+            put(out, &[DECLARED]);
+            put_place(out, *place);
+            put(out, &numbers_of(*keeps));
+        }
         Event::Invoked {
             operation,
             client,
@@ -55,6 +68,7 @@ pub(super) fn encode(event: &Event, out: &mut Vec<u8>) {
                 Call::Abort { transaction } => {
                     put(out, &[ABORT, asked[0], asked[1], *transaction]);
                 }
+                Call::Open => put(out, &[OPEN, asked[0], asked[1]]),
             }
         }
         Event::Completed { operation, outcome } => match outcome {
@@ -69,7 +83,9 @@ pub(super) fn encode(event: &Event, out: &mut Vec<u8>) {
                     (offset, value) = (o, v);
                 }
             }
+            Outcome::Expired { start } => put(out, &[EXPIRED, *operation, *start]),
             Outcome::Done => put(out, &[DONE, *operation]),
+            Outcome::Damaged => put(out, &[DAMAGED, *operation]),
             Outcome::Failed => put(out, &[FAILED, *operation]),
             Outcome::Unknown => put(out, &[UNKNOWN, *operation]),
         },
@@ -84,11 +100,23 @@ pub(super) fn decode(mut bytes: &[u8]) -> Option<Event> {
 
 fn take_event(bytes: &mut &[u8]) -> Option<Event> {
     let tag = take(bytes)?;
-    if tag == RESTARTED {
-        return Some(Event::Restarted);
+    match tag {
+        RESTARTED => return Some(Event::Restarted),
+        ROTTED => return Some(Event::Rotted),
+        CLOCK => {
+            let millis = take(bytes)?;
+            return Some(Event::Clock { millis });
+        }
+        DECLARED => {
+            return Some(Event::Declared {
+                place: take_place(bytes)?,
+                keeps: take_keeps(bytes)?,
+            });
+        }
+        _ => {}
     }
     let operation = take(bytes)?;
-    if let SEND..=ABORT = tag {
+    if let SEND..=ABORT | OPEN = tag {
         return Some(Event::Invoked {
             operation,
             client: small(take(bytes)?)?,
@@ -108,7 +136,11 @@ fn take_event(bytes: &mut &[u8]) -> Option<Event> {
             let records = records.collect::<Option<_>>()?;
             Outcome::Polled { next, end, records }
         }
+        EXPIRED => Outcome::Expired {
+            start: take(bytes)?,
+        },
         DONE => Outcome::Done,
+        DAMAGED => Outcome::Damaged,
         FAILED => Outcome::Failed,
         UNKNOWN => Outcome::Unknown,
         _ => return None,
@@ -117,6 +149,9 @@ fn take_event(bytes: &mut &[u8]) -> Option<Event> {
 }
 
 fn take_call(tag: u64, bytes: &mut &[u8]) -> Option<Call> {
+    if tag == OPEN {
+        return Some(Call::Open);
+    }
     if let COMMIT | ABORT = tag {
         let transaction = take(bytes)?;
         return Some(match tag {
@@ -124,10 +159,7 @@ fn take_call(tag: u64, bytes: &mut &[u8]) -> Option<Call> {
             _ => Call::Abort { transaction },
         });
     }
-    let place = Place {
-        topic: small(take(bytes)?)?,
-        partition: small(take(bytes)?)?,
-    };
+    let place = take_place(bytes)?;
     let transaction = take(bytes)?.checked_sub(1);
     let (first, second) = (take(bytes)?, take(bytes)?);
     Some(match tag {
@@ -153,6 +185,35 @@ fn take_call(tag: u64, bytes: &mut &[u8]) -> Option<Call> {
 
 fn put_place(out: &mut Vec<u8>, place: Place) {
     put(out, &[u64::from(place.topic), u64::from(place.partition)]);
+}
+
+fn take_place(bytes: &mut &[u8]) -> Option<Place> {
+    Some(Place {
+        topic: small(take(bytes)?)?,
+        partition: small(take(bytes)?)?,
+    })
+}
+
+/// What a place keeps: which of the kinds, and for how long.
+fn numbers_of(keeps: Keeps) -> [u64; 2] {
+    match keeps {
+        Keeps::Everything => [0, 0],
+        Keeps::UntilRestarted => [1, 0],
+        Keeps::Younger { millis } => [2, millis],
+        Keeps::LastOfKey { millis } => [3, millis],
+    }
+}
+
+fn take_keeps(bytes: &mut &[u8]) -> Option<Keeps> {
+    let (kind, millis) = (take(bytes)?, take(bytes)?);
+    let all = [
+        Keeps::Everything,
+        Keeps::UntilRestarted,
+        Keeps::Younger { millis },
+        Keeps::LastOfKey { millis },
+    ];
+    all.into_iter()
+        .find(|keeps| numbers_of(*keeps) == [kind, millis])
 }
 
 fn put(out: &mut Vec<u8>, numbers: &[u64]) {

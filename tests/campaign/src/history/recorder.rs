@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use super::{Call, Event, Outcome, codec};
+use super::{Call, Event, Keeps, Outcome, Place, codec};
 
 /// Bytes before the event.
 const HEAD: usize = 8;
@@ -57,6 +57,21 @@ impl<W: Write> Recorder<W> {
     /// Records that a new life begins.
     pub(crate) fn restarted(&mut self) -> io::Result<()> {
         self.record(&Event::Restarted)
+    }
+
+    /// Records what a place keeps.
+    pub(crate) fn declared(&mut self, place: Place, keeps: Keeps) -> io::Result<()> {
+        self.record(&Event::Declared { place, keeps })
+    }
+
+    /// Records what the log's clock shows.
+    pub(crate) fn clock(&mut self, millis: u64) -> io::Result<()> {
+        self.record(&Event::Clock { millis })
+    }
+
+    /// Records that bytes of the log are damaged from here on.
+    pub(crate) fn rotted(&mut self) -> io::Result<()> {
+        self.record(&Event::Rotted)
     }
 
     /// Gives up the history: all of it is in `W`.
@@ -164,15 +179,15 @@ fn read(input: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{Isolation, Place},
-        *,
-    };
+    use super::{super::Isolation, *};
 
     const PLACE: Place = Place {
         topic: 7,
         partition: 300,
     };
+
+    /// Events that `write` writes.
+    const ALL: usize = 6 + 3 * 7;
 
     fn write(recorder: &mut Recorder<impl Write>) {
         let send = Call::Send {
@@ -195,11 +210,24 @@ mod tests {
         };
         let commit = Call::Commit { transaction: 5 };
         let abort = Call::Abort { transaction: 5 };
+        for (topic, keeps) in (0..).zip([
+            Keeps::Everything,
+            Keeps::UntilRestarted,
+            Keeps::Younger { millis: 300 },
+            Keeps::LastOfKey { millis: 1 << 40 },
+        ]) {
+            let place = Place { topic, ..PLACE };
+            recorder.declared(place, keeps).unwrap();
+        }
+        recorder.clock(1 << 41).unwrap();
+        recorder.rotted().unwrap();
         for (call, outcome) in [
             (send, Outcome::Sent { base: 128 }),
             (poll, polled),
             (commit, Outcome::Done),
             (abort, Outcome::Failed),
+            (poll, Outcome::Expired { start: 300 }),
+            (Call::Open, Outcome::Damaged),
             (send, Outcome::Unknown),
         ] {
             let operation = recorder.invoked(3, call).unwrap();
@@ -226,9 +254,9 @@ mod tests {
             again.record(event).unwrap();
         }
         assert_eq!(again.into_inner(), history());
-        assert_eq!(read.len(), 15);
-        let Event::Completed { outcome, .. } = &read[4] else {
-            panic!("{:?}", read[4]);
+        assert_eq!(read.len(), ALL);
+        let Event::Completed { outcome, .. } = &read[10] else {
+            panic!("{:?}", read[10]);
         };
         let records = vec![(9, u64::MAX), (2, 0), (u64::MAX, 1 << 63)];
         let (next, end) = (3, u64::MAX);
@@ -247,7 +275,8 @@ mod tests {
     #[test]
     fn a_flipped_bit_in_an_event_is_an_error_and_never_another_event() {
         let (bytes, all) = (history(), events(&history()).unwrap());
-        for at in 0..bytes.len() * 8 {
+        // Every third bit is one of each place in a byte.
+        for at in (0..bytes.len() * 8).step_by(3) {
             let mut spoilt = bytes.clone();
             spoilt[at / 8] ^= 1 << (at % 8);
             // A longer length reads as a torn end.
@@ -265,7 +294,7 @@ mod tests {
         write(&mut Recorder::resume(file.path()).unwrap());
         let after = events(&std::fs::read(file.path()).unwrap()).unwrap();
         assert!(after.starts_with(&before));
-        assert_eq!(after.len(), before.len() + 1 + 15);
+        assert_eq!(after.len(), before.len() + 1 + ALL);
         assert_eq!(after[before.len()], Event::Restarted);
     }
 }

@@ -1,7 +1,7 @@
 //! Histories written by hand, call by call, for tests.
 
 use super::{
-    Call, Isolation, Outcome, Place,
+    Call, Isolation, Keeps, Outcome, Place,
     anomaly::{Anomaly, Findings},
     checker::{Checker, Malformed, Promise},
     recorder::Recorder,
@@ -45,6 +45,34 @@ impl Written {
     pub(super) fn restarted(&mut self) -> &mut Self {
         self.0.restarted().unwrap();
         self
+    }
+
+    pub(super) fn declared(&mut self, place: Place, keeps: Keeps) -> &mut Self {
+        self.0.declared(place, keeps).unwrap();
+        self
+    }
+
+    pub(super) fn clock(&mut self, millis: u64) -> &mut Self {
+        self.0.clock(millis).unwrap();
+        self
+    }
+
+    pub(super) fn rotted(&mut self) -> &mut Self {
+        self.0.rotted().unwrap();
+        self
+    }
+
+    /// Client 10 has asked for the first offset, and was told where the place starts.
+    pub(super) fn expired(&mut self, place: Place, start: u64) -> &mut Self {
+        let poll = Call::Poll {
+            place,
+            transaction: None,
+            from: 0,
+            sought: true,
+            isolation: Isolation::Committed,
+        };
+        let operation = self.invoked(10, poll);
+        self.completed(operation, Outcome::Expired { start })
     }
 
     /// Client 1 is about to send `count` values.

@@ -15,13 +15,16 @@ pub(crate) mod compaction;
 mod crash_points;
 pub(crate) mod flips;
 pub(crate) mod histories;
+mod keyed;
 pub(crate) mod kills;
 mod ledger;
 pub(crate) mod payload;
 pub(crate) mod planted;
 pub(crate) mod power_cuts;
+pub(crate) mod recoveries;
 #[cfg(test)]
 mod regressions;
+mod rig;
 mod scene;
 pub(crate) mod steps;
 

@@ -1,4 +1,5 @@
-//! Campaign: bugs are planted, and the general campaigns must catch each of them.
+//! Campaigns: bugs are planted, and each must be caught: by one of the general campaigns, and by
+//! the checker of histories alone.
 //!
 //! Two are planted through the file system, here. The others are in the log, where no seam can
 //! express them: all in one build of its own, in `target/planted`, which asks the environment which
@@ -18,8 +19,9 @@ use std::{
 
 use super::{
     compaction::COMPACTION,
-    histories::HISTORY,
+    histories::{FLAGGED, HISTORY, flagged_with},
     power_cuts::{POWER_CUTS, play},
+    require,
     scene::Plant,
 };
 use crate::campaign::{Campaign, Cases, Fault, Verdict};
@@ -31,103 +33,166 @@ pub(crate) const PLANTED: Campaign = Campaign {
     full: BUGS.len() as u64,
     ci: BUGS.len() as u64,
     weight: 5,
-    start: || Ok(Box::new(Planted::default())),
+    start: || Ok(Box::new(Planted::new(PLANTED.name, |bug| bug.by))),
+};
+
+/// The campaign.
+pub(crate) const PLANTED_HISTORY: Campaign = Campaign {
+    name: "planted-history",
+    about: "Plants a bug in each case, and expects the history of a case alone to show it.",
+    full: BUGS.len() as u64,
+    ci: BUGS.len() as u64,
+    weight: 2,
+    start: || Ok(Box::new(Planted::new(PLANTED_HISTORY.name, |_| &HISTORY))),
 };
 
 /// Cases in which a bug must be caught.
 const MOST_CASES: u64 = 1_000;
 
 /// The bugs, in the order of their cases.
-const BUGS: [(&str, Bug); 16] = [
-    ("files are not synced", Bug::Seam(Plant::SkipFsync)),
-    ("folders are not synced", Bug::Seam(Plant::NoDirSync)),
-    (
-        "appends are acknowledged early",
-        Bug::Log("ack_early", &POWER_CUTS),
-    ),
-    (
-        "damage is taken for a torn end",
-        Bug::Log("interior_truncate", &POWER_CUTS),
-    ),
-    (
-        "the fence is not looked at",
-        Bug::Log("no_fence", &POWER_CUTS),
-    ),
-    (
-        "the sequences of producers are not in the image",
-        Bug::Log("sequences_forgotten", &POWER_CUTS),
-    ),
-    (
-        "a repeat is answered before its original",
-        Bug::Log("repeat_early", &POWER_CUTS),
-    ),
-    (
-        "a producer that is fenced may append",
-        Bug::Log("zombie_admitted", &POWER_CUTS),
-    ),
-    (
-        "the journal before is not synced",
-        Bug::Log("previous_unsynced", &POWER_CUTS),
-    ),
-    (
-        "offsets that were never durable are given again",
-        Bug::Log("offsets_reused", &POWER_CUTS),
-    ),
-    (
-        "what has expired is removed before the image says so",
-        Bug::Log("expired_removed_first", &POWER_CUTS),
-    ),
-    (
-        "what was compacted is removed before the image says so",
-        Bug::Log("inputs_removed_first", &COMPACTION),
-    ),
-    (
-        "a record that was aborted takes the place of one that was not",
-        Bug::Log("aborted_supersedes", &COMPACTION),
-    ),
-    (
-        "tombstones go before their time",
-        Bug::Log("tombstones_early", &COMPACTION),
-    ),
-    (
-        "what was aborted is not in the image",
-        Bug::Log("aborts_forgotten", &COMPACTION),
-    ),
-    (
-        "readers of committed records see open transactions",
-        Bug::Log("open_shown", &HISTORY),
-    ),
+const BUGS: [Bug; 16] = [
+    Bug {
+        what: "files are not synced",
+        at: At::Seam(Plant::SkipFsync),
+        by: &POWER_CUTS,
+    },
+    Bug {
+        what: "folders are not synced",
+        at: At::Seam(Plant::NoDirSync),
+        by: &POWER_CUTS,
+    },
+    Bug {
+        what: "appends are acknowledged early",
+        at: At::Log("ack_early"),
+        by: &POWER_CUTS,
+    },
+    Bug {
+        what: "damage is taken for a torn end",
+        at: At::Log("interior_truncate"),
+        by: &POWER_CUTS,
+    },
+    Bug {
+        what: "the fence is not looked at",
+        at: At::Log("no_fence"),
+        by: &POWER_CUTS,
+    },
+    Bug {
+        what: "the sequences of producers are not in the image",
+        at: At::Log("sequences_forgotten"),
+        by: &POWER_CUTS,
+    },
+    Bug {
+        what: "a repeat is answered before its original",
+        at: At::Log("repeat_early"),
+        by: &POWER_CUTS,
+    },
+    Bug {
+        what: "a producer that is fenced may append",
+        at: At::Log("zombie_admitted"),
+        by: &POWER_CUTS,
+    },
+    Bug {
+        what: "the journal before is not synced",
+        at: At::Log("previous_unsynced"),
+        by: &POWER_CUTS,
+    },
+    Bug {
+        what: "offsets that were never durable are given again",
+        at: At::Log("offsets_reused"),
+        by: &POWER_CUTS,
+    },
+    Bug {
+        what: "what has expired is removed before the image says so",
+        at: At::Log("expired_removed_first"),
+        by: &POWER_CUTS,
+    },
+    Bug {
+        what: "what was compacted is removed before the image says so",
+        at: At::Log("inputs_removed_first"),
+        by: &COMPACTION,
+    },
+    Bug {
+        what: "a record that was aborted takes the place of one that was not",
+        at: At::Log("aborted_supersedes"),
+        by: &COMPACTION,
+    },
+    Bug {
+        what: "tombstones go before their time",
+        at: At::Log("tombstones_early"),
+        by: &COMPACTION,
+    },
+    Bug {
+        what: "what was aborted is not in the image",
+        at: At::Log("aborts_forgotten"),
+        by: &COMPACTION,
+    },
+    Bug {
+        what: "readers of committed records see open transactions",
+        at: At::Log("open_shown"),
+        by: &HISTORY,
+    },
 ];
+
+/// A bug.
+#[derive(Clone, Copy, Debug)]
+struct Bug {
+    what: &'static str,
+    at: At,
+    /// The general campaign that catches it.
+    by: &'static Campaign,
+}
 
 /// Where a bug is planted.
 #[derive(Clone, Copy, Debug)]
-enum Bug {
+enum At {
     /// In the file system.
     Seam(Plant),
-    /// In the log, under this name; and the campaign that catches it.
-    Log(&'static str, &'static Campaign),
+    /// In the log, under this name.
+    Log(&'static str),
 }
 
 /// What was caught, and by what.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Planted {
+    name: &'static str,
+    /// The campaign that must catch a bug.
+    by: fn(&Bug) -> &'static Campaign,
     caught: Vec<String>,
     /// The first bug that was not planted yet.
     next: usize,
 }
 
+impl Planted {
+    fn new(name: &'static str, by: fn(&Bug) -> &'static Campaign) -> Self {
+        Self {
+            name,
+            by,
+            caught: Vec::new(),
+            next: 0,
+        }
+    }
+}
+
 impl Cases for Planted {
     fn run(&mut self, number: u64) -> Result<(), Fault> {
         let at = usize::try_from(number)?;
-        let (name, bug) = BUGS.get(at).ok_or("there are no more bugs")?;
-        let caught = match bug {
-            Bug::Seam(plant) => caught_here(*plant),
-            Bug::Log(bug, campaign) => caught_by_build(bug, campaign)?,
+        let bug = BUGS.get(at).ok_or("there are no more bugs")?;
+        let (what, by) = (bug.what, (self.by)(bug));
+        let caught = match bug.at {
+            At::Seam(plant) => caught_here(plant, by)?,
+            At::Log(bug) => caught_by_build(bug, by)?,
         };
-        match caught {
-            Some(caught) => self.caught.push(format!("{name}: caught by {caught}")),
-            None => return Err(format!("{name}, and {MOST_CASES} cases did not catch it").into()),
-        }
+        let caught = caught.ok_or_else(|| {
+            let name = by.name;
+            format!("{what}, and {MOST_CASES} cases of {name} did not catch it")
+        })?;
+        // Other things that end a case show nothing of its history.
+        require!(
+            by.name != HISTORY.name || caught.contains(FLAGGED),
+            "{what}, and what caught it is not the history: {caught}"
+        );
+        let caught = caught.replace(FLAGGED, "");
+        self.caught.push(format!("{what:<70} {caught}"));
         self.next = at + 1;
         Ok(())
     }
@@ -139,23 +204,34 @@ impl Cases for Planted {
     /// All bugs must have been planted, from the first that was asked for: one of which nothing is
     /// known is as bad as one that was not caught.
     fn judge(&self) -> Result<Verdict, Fault> {
-        let left: Vec<_> = BUGS[self.next..].iter().map(|(name, _)| *name).collect();
+        let left: Vec<_> = BUGS[self.next..].iter().map(|bug| bug.what).collect();
         if left.is_empty() {
             return Ok(Verdict::Shown);
         }
-        let (left, name, next) = (left.join(", "), PLANTED.name, self.next);
+        let (left, name, next) = (left.join(", "), self.name, self.next);
         let sentence = format!("the time was too short to plant: {left}");
         Err(format!("{sentence}; go on with --only {name} --from {next}").into())
     }
 }
 
-/// The first case that catches a bug of the file system.
-fn caught_here(plant: Plant) -> Option<String> {
-    (0..MOST_CASES).find_map(|case| match catch_unwind(|| play(case, plant)) {
-        Ok(Ok(_)) => None,
-        Ok(Err(fault)) => Some(format!("case {case}: {fault}")),
-        Err(_) => Some(format!("case {case}: a panic")),
-    })
+/// The first case of a campaign that catches a bug of the file system.
+fn caught_here(plant: Plant, by: &Campaign) -> Result<Option<String>, Fault> {
+    for case in 0..MOST_CASES {
+        let said = if by.name == HISTORY.name {
+            let flagged = flagged_with(case, plant)?;
+            flagged.and_then(|all| Some(all.lines().next()?.to_owned()))
+        } else {
+            match catch_unwind(|| play(case, plant)) {
+                Ok(Ok(_)) => None,
+                Ok(Err(fault)) => Some(fault.to_string()),
+                Err(_) => Some("a panic".to_owned()),
+            }
+        };
+        if let Some(said) = said {
+            return Ok(Some(format!("{}, case {case}: {said}", by.name)));
+        }
+    }
+    Ok(None)
 }
 
 /// What a build with the bug in it says when it catches the bug.
@@ -204,15 +280,15 @@ mod tests {
         let judged = |next| {
             let planted = Planted {
                 next,
-                ..Planted::default()
+                ..Planted::new(PLANTED.name, |bug| bug.by)
             };
             planted.judge().map_err(|fault| fault.to_string())
         };
         assert_eq!(judged(BUGS.len()), Ok(Verdict::Shown));
         for ran in 1..BUGS.len() {
             let sentence = judged(ran).unwrap_err();
-            for (at, (name, _)) in BUGS.iter().enumerate() {
-                assert_eq!(sentence.contains(name), at >= ran, "{ran}: {sentence}");
+            for (at, bug) in BUGS.iter().enumerate() {
+                assert_eq!(sentence.contains(bug.what), at >= ran, "{ran}: {sentence}");
             }
         }
     }
@@ -220,7 +296,7 @@ mod tests {
     #[test]
     fn bugs_of_the_file_system_are_caught() {
         for plant in [Plant::SkipFsync, Plant::NoDirSync] {
-            caught_here(plant).unwrap();
+            assert!(caught_here(plant, &POWER_CUTS).unwrap().is_some());
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use levada_core::Seed;
-use levada_log::{Batch, Error, Log, Options, Partition, Record, TopicOptions};
+use levada_log::{Acks, Batch, Error, Log, Options, Partition, Record, TopicOptions};
 use levada_testkit::vfs::{Fault, FaultyFs, Keep, When};
 
 use super::{
@@ -109,6 +109,41 @@ fn new_journal_is_not_durable_before_the_one_that_a_crash_left_behind() {
         drop(options(&fs, &steps()).open(FOLDER));
         assert_eq!(reopened(&fs.power_cut(Keep::Any)), 0, "{seed} {calls}");
     }
+}
+
+#[test]
+fn reader_between_offsets_that_were_left_out_and_an_open_transaction_is_at_the_end() {
+    let (fs, first) = (FaultyFs::new(Seed::new(1)), steps());
+    let log = options(&fs, &first)
+        .segment_bytes(4096)
+        .open(FOLDER)
+        .unwrap();
+    let early = TopicOptions::new().acks(Acks::Written);
+    let made = first.wait(log.create_topic("orders", early)).unwrap();
+    let appended = made.unwrap().partition(0).unwrap().append(batch(5000));
+    first.wait(appended).unwrap().unwrap();
+
+    // What a power cut may have taken keeps its offsets: the next are far away.
+    let (fs, steps) = (fs.kill(), steps());
+    let log = options(&fs, &steps)
+        .segment_bytes(4096)
+        .open(FOLDER)
+        .unwrap();
+    let orders = log.topic("orders").unwrap().partition(0).unwrap();
+    let mut producer = steps.wait(log.producer("clerk")).unwrap().unwrap();
+    let open = producer.begin().unwrap();
+    let is_at_the_end = || {
+        let fetched = steps.wait(orders.fetch(1, 1 << 20)).unwrap().unwrap();
+        fetched.records().count() == 0 && fetched.next == orders.visible_end()
+    };
+    // The first is in memory alone for a while.
+    for _ in 0..4 {
+        let appended = open.append(&orders, batch(5000));
+        steps.wait(appended).unwrap().unwrap();
+        assert!(is_at_the_end());
+    }
+    while steps.step() {}
+    assert!(is_at_the_end());
 }
 
 #[test]

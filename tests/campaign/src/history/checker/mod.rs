@@ -12,9 +12,10 @@
 //!    in a transaction nothing of that transaction (`polls`).
 //! 3. What was acknowledged is read, what was refused or aborted is not, what belongs together is
 //!    there together, in the order of the calls, and no reader has passed what others have
-//!    (`verdict`).
+//!    (`verdict`). What a place need not keep may be gone, and nothing else (`kept`).
 //! 4. Transactions can be put into an order (`verdict`, by [`cycle`](super::cycle)).
 
+mod kept;
 mod polls;
 mod tables;
 mod values;
@@ -69,6 +70,7 @@ pub(crate) struct Checker {
     readers: Readers,
     pending: HashMap<u64, Pending>,
     findings: Findings,
+    is_rotten: bool,
 }
 
 /// A call without an answer.
@@ -78,6 +80,7 @@ enum Pending {
     Poll(Poll),
     Commit(u32),
     Abort(u32),
+    Open,
 }
 
 impl Checker {
@@ -88,6 +91,7 @@ impl Checker {
             readers: Readers::default(),
             pending: HashMap::new(),
             findings: Findings::default(),
+            is_rotten: false,
         }
     }
 
@@ -108,6 +112,12 @@ impl Checker {
     pub(crate) fn take(&mut self, event: Event) -> Result<(), Malformed> {
         match event {
             Event::Restarted => self.restarted(),
+            Event::Rotted => self.is_rotten = true,
+            Event::Clock { millis } => self.tables.now = millis,
+            Event::Declared { place, keeps } => {
+                let place = self.tables.place(place);
+                self.tables.places[place as usize].keeps = keeps;
+            }
             Event::Invoked {
                 operation,
                 client,
@@ -122,6 +132,9 @@ impl Checker {
                 let pending = self.pending.remove(&operation);
                 let pending = pending.ok_or(Malformed::NotInvoked(operation))?;
                 self.findings.unknown += u64::from(outcome == Outcome::Unknown);
+                if outcome == Outcome::Damaged && !self.is_rotten {
+                    self.findings.add(Anomaly::FalseAlarm { operation });
+                }
                 if !self.completed(pending, outcome) {
                     return Err(Malformed::OtherKind(operation));
                 }
@@ -151,7 +164,7 @@ impl Checker {
             self.findings.unknown += 1;
             self.completed(pending, Outcome::Unknown);
         }
-        self.tables.abort_all();
+        self.tables.restarted();
     }
 
     fn invoked(&mut self, client: u32, call: Call) -> Result<Pending, Malformed> {
@@ -161,6 +174,7 @@ impl Checker {
                 transaction.is_some()
             }
             Call::Commit { .. } | Call::Abort { .. } => true,
+            Call::Open => false,
         };
         self.findings.transactional += u64::from(in_transaction);
         Ok(match call {
@@ -214,6 +228,7 @@ impl Checker {
                 self.tables.transactions[at as usize].state = State::Aborted;
                 Pending::Abort(at)
             }
+            Call::Open => Pending::Open,
         })
     }
 
@@ -230,6 +245,11 @@ impl Checker {
                 self.readers
                     .answered(&mut self.tables, &poll, (next, end), &records, findings);
             }
+            (Pending::Poll(poll), Outcome::Expired { start }) => {
+                self.readers.starts(&self.tables, &poll, start);
+            }
+            // What it has stopped at may have been done.
+            (pending, Outcome::Damaged) => return self.completed(pending, Outcome::Unknown),
             (Pending::Commit(at), Outcome::Done) => self.tables.ended(at, State::Committed),
             // It may be open, for all that is known, until the log is opened again.
             (Pending::Commit(at), Outcome::Unknown) => {
@@ -241,7 +261,8 @@ impl Checker {
                 self.tables.transactions[at as usize].state = State::Aborted;
             }
             (Pending::Abort(_), Outcome::Unknown)
-            | (Pending::Poll(_), Outcome::Failed | Outcome::Unknown) => {}
+            | (Pending::Poll(_) | Pending::Open, Outcome::Failed | Outcome::Unknown)
+            | (Pending::Open, Outcome::Done) => {}
             _ => return false,
         }
         true

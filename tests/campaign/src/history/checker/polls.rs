@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     super::{
-        Isolation,
+        Isolation, Keeps,
         anomaly::{Anomaly, Dependency, Findings},
     },
-    tables::Tables,
+    tables::{Tables, number},
 };
 
 /// A poll that waits for its answer.
@@ -29,12 +29,24 @@ pub(super) struct Poll {
 pub(super) struct Readers {
     /// By client and place.
     positions: HashMap<(u32, u32), u64>,
-    /// Offsets of a place that a reader has passed without a value, and the reader.
-    pub(super) holes: BTreeMap<(u32, u64, u64), u32>,
+    /// Offsets of a place that a reader has passed without a value, and when the first did.
+    pub(super) holes: BTreeMap<(u32, u64, u64), Hole>,
+    /// Starts of a place that readers were told of, and when they were told first.
+    pub(super) starts: BTreeMap<(u32, u64), u64>,
     /// A transaction that has read a value of another: the other, then this.
     pub(super) reads: Vec<(u32, u32, Dependency)>,
     /// A transaction that has read a place up to its end: the place, the end, the transaction.
     pub(super) ends: Vec<(u32, u64, u32)>,
+}
+
+/// When a reader has found nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hole {
+    pub(super) client: u32,
+    /// What the clock showed.
+    pub(super) now: u64,
+    /// The number of the next send.
+    pub(super) before: u32,
 }
 
 impl Poll {
@@ -61,7 +73,7 @@ impl Readers {
         if poll.from < at {
             poll.went_back(tables, at, poll.from, findings);
         } else {
-            self.pass(poll, at, poll.from);
+            self.pass(tables, poll, at, poll.from);
         }
     }
 
@@ -80,7 +92,7 @@ impl Readers {
             if offset < at {
                 poll.went_back(tables, at, offset, findings);
             } else {
-                self.pass(poll, at, offset);
+                self.pass(tables, poll, at, offset);
                 at = offset + 1;
             }
             tables.read(poll.place, offset, value, poll.isolation, findings);
@@ -89,7 +101,7 @@ impl Readers {
         if next < at {
             poll.went_back(tables, at, next, findings);
         } else {
-            self.pass(poll, at, next);
+            self.pass(tables, poll, at, next);
         }
         self.positions.insert((poll.client, poll.place), next);
         if poll.isolation == Isolation::Committed {
@@ -138,9 +150,24 @@ impl Readers {
         }
     }
 
-    fn pass(&mut self, poll: &Poll, from: u64, to: u64) {
-        if from < to {
-            self.holes.insert((poll.place, from, to), poll.client);
+    /// Takes in that a reader was told where a place starts, and goes on there.
+    pub(super) fn starts(&mut self, tables: &Tables, poll: &Poll, start: u64) {
+        self.starts.entry((poll.place, start)).or_insert(tables.now);
+        self.positions.insert((poll.client, poll.place), start);
+    }
+
+    /// Takes in that a reader has found nothing from one offset to another.
+    fn pass(&mut self, tables: &Tables, poll: &Poll, from: u64, to: u64) {
+        let keeps = tables.places[poll.place as usize].keeps;
+        // What another reader has got before may be gone.
+        if from >= to || keeps == Keeps::UntilRestarted {
+            return;
         }
+        let hole = Hole {
+            client: poll.client,
+            now: tables.now,
+            before: number(tables.sends.len()),
+        };
+        self.holes.entry((poll.place, from, to)).or_insert(hole);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    super::{Isolation, Place, paged::Paged},
+    super::{Isolation, Keeps, Place, paged::Paged},
     Malformed,
 };
 
@@ -35,6 +35,8 @@ pub(super) struct Send {
     pub(super) pending: u32,
     /// It was sent more than once, so that later sends may have overtaken it.
     pub(super) is_retried: bool,
+    /// What the clock showed when it was sent first.
+    pub(super) time: u64,
 }
 
 /// A value that was sent.
@@ -75,6 +77,7 @@ pub(super) struct Transaction {
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) place: Place,
+    pub(super) keeps: Keeps,
     /// The value at each offset, plus one; 0 if none is known.
     pub(super) values: Paged<u64>,
     /// Transactions that have sent something here and are not known to have ended.
@@ -98,6 +101,8 @@ pub(super) struct Tables {
     pub(super) values: Paged<Value>,
     ids: HashMap<u64, u32>,
     pub(super) transactions: Vec<Transaction>,
+    /// What the clock shows.
+    pub(super) now: u64,
     /// Those that are not known to have ended, with where their values would end.
     pub(super) open: HashMap<u32, Vec<(u32, u64)>>,
 }
@@ -108,6 +113,7 @@ impl Tables {
         *self.numbers.entry(place).or_insert_with(|| {
             self.places.push(Known {
                 place,
+                keeps: Keeps::default(),
                 values: Paged::default(),
                 open: 0,
                 acknowledged: 0,
@@ -167,8 +173,13 @@ impl Tables {
         }
     }
 
-    /// Whoever had opened transactions is gone.
-    pub(super) fn abort_all(&mut self) {
+    /// The log was opened again: whoever had opened transactions is gone, and so may be what a
+    /// place keeps only until then.
+    pub(super) fn restarted(&mut self) {
+        let lost = |known: &&mut Known| known.keeps == Keeps::UntilRestarted;
+        for known in self.places.iter_mut().filter(lost) {
+            (known.acknowledged, known.visible, known.seen_end) = (0, 0, 0);
+        }
         for at in self.open.keys().copied().collect::<Vec<_>>() {
             let state = match self.transactions[at as usize].state {
                 State::Committing | State::Unknown => State::Unknown,

@@ -51,6 +51,7 @@ impl Tables {
             fate: Fate::Pending,
             pending: 1,
             is_retried: false,
+            time: self.now,
         });
         for value in values {
             let entry = self.values.entry(value);

@@ -4,10 +4,12 @@ use std::{collections::HashMap, ops::Range};
 
 use super::{
     super::{
+        Keeps,
         anomaly::{Anomaly, Dependency, Findings},
         cycle,
     },
     Promise,
+    kept::Successors,
     polls::Readers,
     tables::{Fate, NONE, Send, State, Tables, Value},
 };
@@ -29,11 +31,12 @@ pub(super) fn judge(promise: Promise, tables: &Tables, readers: &Readers, findin
         verdict.order(send, &mut last, findings);
     }
     verdict.holes(readers, findings);
+    verdict.starts(readers, findings);
     verdict.cycle(promise, readers, findings);
 }
 
-struct Verdict<'a> {
-    tables: &'a Tables,
+pub(super) struct Verdict<'a> {
+    pub(super) tables: &'a Tables,
     /// What readers have passed without a value, by place: apart from each other, and in order.
     passed: Vec<Vec<Range<u64>>>,
 }
@@ -59,7 +62,7 @@ impl<'a> Verdict<'a> {
     }
 
     /// Whether what was acknowledged in a transaction must be there.
-    fn is_committed(&self, transaction: u32) -> bool {
+    pub(super) fn is_committed(&self, transaction: u32) -> bool {
         let it = self.tables.transactions[transaction as usize];
         match it.state {
             State::Committed => true,
@@ -69,7 +72,7 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    fn value(&self, value: u64) -> Value {
+    pub(super) fn value(&self, value: u64) -> Value {
         self.tables
             .sent(value)
             .map(|(_, known)| known)
@@ -92,6 +95,9 @@ impl<'a> Verdict<'a> {
             findings.add(Anomaly::AbortedRead { place, value });
         }
 
+        if matches!(known.keeps, Keeps::LastOfKey { .. }) {
+            return;
+        }
         let is_read = values.clone().any(|(_, it)| it.is_committed());
         let is_due = send.transaction.is_none_or(|at| self.is_committed(at));
         let expected = match send.fate {
@@ -152,14 +158,21 @@ impl<'a> Verdict<'a> {
 
     /// Looks whether readers have passed what others have read.
     fn holes(&self, readers: &Readers, findings: &mut Findings) {
-        for (&(place, from, to), &client) in &readers.holes {
+        let mut successors = HashMap::new();
+        for (&(place, from, to), hole) in &readers.holes {
             let known = &self.tables.places[place as usize];
+            if let Keeps::LastOfKey { millis } = known.keeps {
+                let of = successors.entry(place);
+                let of = of.or_insert_with(|| Successors::new(self, place));
+                self.compacted(of, (from..to, hole, millis), place, findings);
+                continue;
+            }
             let values = known.values.range(from..to);
             let mut values = values.filter_map(|(at, value)| Some((at, value.checked_sub(1)?)));
             let passed = values.find(|(_, value)| self.value(*value).is_committed());
             if let Some((offset, value)) = passed {
                 findings.add(Anomaly::Skip {
-                    client,
+                    client: hole.client,
                     place: known.place,
                     offset,
                     value,

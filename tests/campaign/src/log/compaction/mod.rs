@@ -1,9 +1,10 @@
 //! Campaign: a compacted topic equals a map, whatever becomes of the machine.
 
-mod model;
+mod asked;
+pub(super) mod model;
 mod stage;
 
-use super::require;
+use super::{require, rig::Stops};
 use crate::campaign::{Campaign, Cases, Fault, Verdict};
 use stage::Stage;
 
@@ -28,8 +29,7 @@ struct Struck {
     operations: u64,
     /// Transactions that were aborted.
     aborted: u64,
-    kills: u64,
-    power_cuts: u64,
+    stops: Stops,
     /// Times that a topic had fewer segments than before: compaction came to its end.
     shrunk: u64,
     /// Records that were found to be gone, at each look.
@@ -63,8 +63,7 @@ impl Cases for Compactions {
         let Struck {
             operations,
             aborted,
-            kills,
-            power_cuts,
+            stops,
             shrunk,
             superseded,
             forgotten,
@@ -72,7 +71,10 @@ impl Cases for Compactions {
         } = self.struck;
         vec![
             format!("{operations} operations, {aborted} transactions aborted"),
-            format!("{kills} kills, {power_cuts} power cuts, segments became fewer {shrunk} times"),
+            format!(
+                "{} kills, {} power cuts, segments became fewer {shrunk} times",
+                stops.kills, stops.power_cuts
+            ),
             format!("over all looks, {superseded} records had gone and {forgotten} tombstones"),
             format!("{held_back} looks were kept back by an open transaction"),
         ]
@@ -89,8 +91,8 @@ impl Cases for Compactions {
             (struck.superseded, "records that were compacted away"),
             (struck.forgotten, "tombstones that went"),
             (struck.aborted, "aborted transactions"),
-            (struck.kills, "kills"),
-            (struck.power_cuts, "power cuts"),
+            (struck.stops.kills, "kills"),
+            (struck.stops.power_cuts, "power cuts"),
         ] {
             require!(count >= cases, "{count} {what} in {cases} cases");
         }
@@ -102,8 +104,7 @@ impl Struck {
     fn add(&mut self, other: Self) {
         self.operations += other.operations;
         self.aborted += other.aborted;
-        self.kills += other.kills;
-        self.power_cuts += other.power_cuts;
+        self.stops += other.stops;
         self.shrunk += other.shrunk;
         self.superseded += other.superseded;
         self.forgotten += other.forgotten;

@@ -4,71 +4,117 @@
 //! those that were committed the ones that are found are the *last few*, for compaction takes the
 //! oldest first. None is left only if the last is a tombstone that has been there for its time.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use levada_core::Timestamp;
+use levada_core::{Rng, Timestamp};
+use levada_log::{Batch, Partition};
 
 use crate::{
     campaign::Fault,
-    log::{ledger::Fate, require},
+    log::{
+        keyed::{Key, Keyed},
+        ledger::Fate,
+        require,
+        steps::Steps,
+    },
 };
 
-/// A key, by its number.
-pub(super) type Key = u8;
+/// Keys that records are appended of; a quarter of them is named often.
+const KEYS: u64 = 40;
 
 /// A record that was to be appended.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Operation {
-    pub(super) partition: usize,
-    pub(super) key: Key,
-    pub(super) is_tombstone: bool,
+pub(in crate::log) struct Operation {
+    pub(in crate::log) partition: usize,
+    pub(in crate::log) key: Key,
+    pub(in crate::log) is_tombstone: bool,
     /// The append that it was in.
-    pub(super) append: usize,
+    pub(in crate::log) append: usize,
 }
 
 /// An append, of one or more operations.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Append {
+pub(in crate::log) struct Append {
     /// The number of its first operation.
-    pub(super) first: usize,
-    pub(super) fate: Fate,
+    pub(in crate::log) first: usize,
+    pub(in crate::log) fate: Fate,
     /// The offset of its first record, once that is known.
-    pub(super) base: Option<u64>,
-    pub(super) transaction: Option<usize>,
-    pub(super) time: Timestamp,
+    pub(in crate::log) base: Option<u64>,
+    pub(in crate::log) transaction: Option<usize>,
+    pub(in crate::log) time: Timestamp,
 }
 
 /// A record that was read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Found {
-    pub(super) offset: u64,
+pub(in crate::log) struct Found {
+    pub(in crate::log) offset: u64,
     /// Its number, which it carries.
-    pub(super) number: usize,
-    pub(super) key: Key,
-    pub(super) is_tombstone: bool,
+    pub(in crate::log) number: usize,
+    pub(in crate::log) key: Key,
+    pub(in crate::log) is_tombstone: bool,
 }
 
 /// All that was asked for.
 #[derive(Debug, Default)]
-pub(super) struct Model {
-    pub(super) operations: Vec<Operation>,
-    pub(super) appends: Vec<Append>,
+pub(in crate::log) struct Model {
+    pub(in crate::log) operations: Vec<Operation>,
+    pub(in crate::log) appends: Vec<Append>,
     /// Whether each transaction was committed.
-    pub(super) transactions: Vec<Fate>,
+    pub(in crate::log) transactions: Vec<Fate>,
 }
 
 /// What a look has shown.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Looked {
+pub(in crate::log) struct Looked {
     /// Records that later ones have taken the place of, and that are gone.
-    pub(super) superseded: u64,
+    pub(in crate::log) superseded: u64,
     /// Keys of which nothing is left, not even the tombstone.
-    pub(super) forgotten: u64,
+    pub(in crate::log) forgotten: u64,
 }
 
 impl Model {
+    /// Takes in that some puts and tombstones are about to be appended: the number of the append,
+    /// and the batch.
+    pub(in crate::log) fn append(
+        &mut self,
+        rng: &mut Rng,
+        partition: usize,
+        transaction: Option<usize>,
+        time: Timestamp,
+    ) -> Result<(usize, Batch), Fault> {
+        let (append, first) = (self.appends.len(), self.operations.len());
+        let mut batch = Batch::new();
+        for _ in 0..=rng.below(8) {
+            // A few keys are seldom named again.
+            let keys = if rng.chance(1, 8) { KEYS } else { KEYS / 4 };
+            let keyed = Keyed {
+                number: self.operations.len() as u64,
+                key: Key::try_from(rng.below(keys))?,
+                is_tombstone: rng.chance(1, 3),
+            };
+            keyed.push(&mut batch)?;
+            self.operations.push(Operation {
+                partition,
+                key: keyed.key,
+                is_tombstone: keyed.is_tombstone,
+                append,
+            });
+        }
+        self.appends.push(Append {
+            first,
+            fate: Fate::Unknown,
+            base: None,
+            transaction,
+            time,
+        });
+        Ok((append, batch))
+    }
+
     /// Compares what a reader of committed records found in a partition, with no call waiting.
-    pub(super) fn compare(
+    pub(in crate::log) fn compare(
         &mut self,
         partition: usize,
         found: &[Found],
@@ -158,13 +204,40 @@ impl Model {
     ///
     /// It may have been there, and later records have taken its place: then it does not come back
     /// either.
-    pub(super) fn settle(&mut self) {
+    pub(in crate::log) fn settle(&mut self) {
         let appends = self.appends.iter_mut().map(|append| &mut append.fate);
         for fate in appends.chain(&mut self.transactions) {
             if *fate == Fate::Unknown {
                 *fate = Fate::Refused;
             }
         }
+    }
+}
+
+/// Reads a partition from its start to its end.
+pub(in crate::log) fn read(
+    partition: &Partition,
+    steps: &Steps,
+    max_bytes: usize,
+) -> Result<Vec<Found>, Fault> {
+    let (mut from, mut all, mut seen) = (0, Vec::new(), BTreeSet::new());
+    loop {
+        let fetched = steps.wait(partition.fetch(from, max_bytes))??;
+        for record in fetched.records() {
+            let keyed = Keyed::of(&record)?;
+            let number = usize::try_from(keyed.number)?;
+            require!(seen.insert(number), "record {number} is there twice");
+            all.push(Found {
+                offset: record.offset,
+                number,
+                key: keyed.key,
+                is_tombstone: keyed.is_tombstone,
+            });
+        }
+        if fetched.next == from {
+            return Ok(all);
+        }
+        from = fetched.next;
     }
 }
 

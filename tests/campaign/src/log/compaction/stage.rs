@@ -1,77 +1,45 @@
 //! A compacted topic on a faulty machine, and a seed that decides what is done to both.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use levada_core::{Clock as _, Rng, Seed};
-use levada_log::{
-    Appended, Batch, Compression, Error, Log, Options, Partition, Producer, Record, Retention,
-    Ticket, TopicOptions,
-};
-use levada_testkit::{
-    TestClock,
-    vfs::{Fault as Faulty, FaultyFs, Keep, When},
-};
+use levada_core::Clock as _;
+use levada_log::{Compression, Log, Options, Partition, Producer, Retention, TopicOptions};
 
 use super::{
     Struck,
-    model::{Append, Found, Key, Model, Operation},
+    asked::Asked,
+    model::{Model, read},
 };
 use crate::{
     campaign::Fault,
     log::{
         ledger::Fate,
         require,
-        steps::{Steps, answered},
+        rig::{FOLDER, Rig, Stop},
+        scene::Plant,
     },
 };
 
-const FOLDER: &str = "/srv/levada/data";
-const TOPIC: &str = "accounts";
-const PARTITIONS: usize = 2;
-const PRODUCERS: usize = 2;
-const KEYS: u64 = 40;
+pub(super) const TOPIC: &str = "accounts";
+pub(super) const PARTITIONS: usize = 2;
+pub(super) const PRODUCERS: usize = 2;
 /// How long tombstones stay.
 const TOMBSTONES: Duration = Duration::from_secs(8);
-/// How often the opening of a folder may meet faults before it meets none.
-const MOST_FAULTS_IN_RECOVERY: u32 = 4;
-/// The header in which a record says its number.
-const NUMBER: &str = "number";
-
-/// What stops without having been asked.
-#[derive(Clone, Copy, Debug)]
-enum Stop {
-    /// The process.
-    Kill,
-    /// The machine, with any part of what was not synced.
-    PowerCut,
-}
-
-/// A call that waits for an answer.
-#[derive(Debug)]
-enum Asked {
-    Append(usize, Ticket<Appended>),
-    Commit(usize, Ticket<()>),
-    Abort(Ticket<()>),
-}
 
 /// A log with a compacted topic, and its machine.
 #[derive(Debug)]
 pub(super) struct Stage {
-    rng: Rng,
-    seed: Seed,
-    fs: FaultyFs,
-    clock: TestClock,
+    pub(super) rig: Rig,
     journal_bytes: u64,
     compaction_bytes: usize,
-    steps: Steps,
     /// `None` between two lives.
-    log: Option<Log>,
-    partitions: Vec<Partition>,
-    producers: [Option<Producer>; PRODUCERS],
-    asked: Vec<Asked>,
+    pub(super) log: Option<Log>,
+    pub(super) partitions: Vec<Partition>,
+    pub(super) producers: [Option<Producer>; PRODUCERS],
+    pub(super) asked: Vec<Asked>,
     /// The log has said that it is dead.
-    is_dead: bool,
-    model: Model,
+    pub(super) is_dead: bool,
+    pub(super) model: Model,
     segments: usize,
     struck: Struck,
 }
@@ -79,17 +47,12 @@ pub(super) struct Stage {
 impl Stage {
     /// A new log with its topic.
     pub(super) fn new(number: u64) -> Result<Self, Fault> {
-        let seed = Seed::new(number);
-        let mut rng = seed.rng("compaction");
+        let mut rig = Rig::new(number, "compaction", Plant::None);
         let mut stage = Self {
-            journal_bytes: (4 << 10) << (2 * rng.below(2)),
+            journal_bytes: (4 << 10) << (2 * rig.rng.below(2)),
             // Of the first the keys take more than fits.
-            compaction_bytes: [1 << 10, 1 << 20][usize::from(rng.chance(2, 3))],
-            rng,
-            seed,
-            fs: FaultyFs::new(seed),
-            clock: TestClock::default(),
-            steps: Steps::new(seed.rng("steps")),
+            compaction_bytes: [1 << 10, 1 << 20][usize::from(rig.rng.chance(2, 3))],
+            rig,
             log: None,
             partitions: Vec::new(),
             producers: [const { None }; PRODUCERS],
@@ -99,156 +62,54 @@ impl Stage {
             segments: 0,
             struck: Struck::default(),
         };
-        let log = stage.options().open(FOLDER)?;
-        let compression = [Compression::None, Compression::Lz4][stage.below(2)];
+        let options = stage.rig.options(&stage.rig.steps);
+        let options = sized(options, stage.journal_bytes, stage.compaction_bytes);
+        let log = options.open(FOLDER)?;
+        let compression = [Compression::None, Compression::Lz4][stage.rig.below(2)];
         let options = TopicOptions::new()
             .partitions(u32::try_from(PARTITIONS)?)
             .compression(compression)
             .retention(Retention::forever().tombstones(TOMBSTONES));
-        stage.steps.wait(log.create_topic(TOPIC, options))??;
+        stage.rig.steps.wait(log.create_topic(TOPIC, options))??;
         stage.begin(log)?;
         Ok(stage)
     }
 
     /// Does one thing.
     pub(super) fn act(&mut self) -> Result<(), Fault> {
-        match self.rng.below(200) {
+        match self.rig.rng.below(200) {
             0..110 => self.append(None)?,
             110..150 => self.transact()?,
-            150..165 => {
-                let most = if self.rng.chance(1, 2) { 7 } else { 4_000 };
-                let millis = 1 + self.rng.below(most);
-                self.clock.advance(Duration::from_millis(millis));
-            }
-            165..173 => {
-                let calls = self.rng.below(80);
-                self.fs.inject(Faulty::Crash, When::After(calls));
-            }
+            150..165 => self.rig.pass_time(Duration::from_secs(4)),
+            165..173 => self.rig.crash_soon(80),
             173..176 => self.crash(Some(Stop::Kill))?,
             176..179 => self.crash(Some(Stop::PowerCut))?,
-            179..182 => {
-                let fault = [Faulty::SyncFailed, Faulty::DirSyncFailed, Faulty::ReadError];
-                let fault = fault[self.below(3)];
-                let calls = self.rng.below(8);
-                self.fs.inject(fault, When::After(calls));
-            }
+            179..182 => self.rig.fail_soon(),
             182..185 => {
-                let room = self.rng.below(3 * self.journal_bytes);
-                self.fs.set_room(Some(room));
+                let room = self.rig.rng.below(3 * self.journal_bytes);
+                self.rig.fs.set_room(Some(room));
             }
-            185..189 => self.fs.heal(),
+            185..189 => self.rig.fs.heal(),
             189..192 => self.look_while_open()?,
             _ => self.work(40)?,
         }
-        let polls = self.rng.below(10);
+        let polls = self.rig.rng.below(10);
         self.work(polls)
     }
 
     /// Ends as after a crash, lets compaction come to its end, and looks once more.
     pub(super) fn finish(mut self) -> Result<Struck, Fault> {
-        self.fs.heal();
+        self.rig.fs.heal();
         self.crash(None)?;
         for _ in 0..4 {
-            self.clock.advance(TOMBSTONES);
+            self.rig.clock.advance(TOMBSTONES);
             self.look_while_open()?;
         }
         self.struck.operations = self.model.operations.len() as u64;
         let aborted = self.model.transactions.iter();
         self.struck.aborted = aborted.filter(|fate| **fate == Fate::Refused).count() as u64;
+        self.struck.stops = self.rig.stops;
         Ok(self.struck)
-    }
-
-    /// Appends some puts and tombstones, in a transaction if one is said: its number and producer.
-    fn append(
-        &mut self,
-        within: Option<(usize, &levada_log::Transaction<'_>)>,
-    ) -> Result<(), Fault> {
-        let partition = self.below(PARTITIONS);
-        let (append, first) = (self.model.appends.len(), self.model.operations.len());
-        let mut batch = Batch::new();
-        for number in first..=first + self.below(8) {
-            // A few keys are seldom named again.
-            let keys = if self.rng.chance(1, 8) {
-                KEYS
-            } else {
-                KEYS / 4
-            };
-            let key = Key::try_from(self.rng.below(keys))?;
-            let is_tombstone = self.rng.chance(1, 3);
-            let bytes = (number as u64).to_le_bytes();
-            let value = if is_tombstone {
-                Vec::new()
-            } else {
-                value(number)
-            };
-            batch.push(&Record {
-                key: Some(&[key]),
-                value: &value,
-                headers: &[(NUMBER, &bytes)],
-                tombstone: is_tombstone,
-                ..Record::default()
-            })?;
-            self.model.operations.push(Operation {
-                partition,
-                key,
-                is_tombstone,
-                append,
-            });
-        }
-        self.model.appends.push(Append {
-            first,
-            fate: Fate::Unknown,
-            base: None,
-            transaction: within.map(|(transaction, _)| transaction),
-            time: self.clock.now(),
-        });
-        let place = &self.partitions[partition];
-        let ticket = match within {
-            Some((_, transaction)) => transaction.append(place, batch),
-            None => place.append(batch),
-        };
-        self.asked.push(Asked::Append(append, ticket));
-        Ok(())
-    }
-
-    /// Lets a producer have a transaction, with other appends beside it.
-    fn transact(&mut self) -> Result<(), Fault> {
-        let at = self.below(PRODUCERS);
-        let producer = if let Some(producer) = self.producers[at].take() {
-            Ok(producer)
-        } else {
-            let log = self.log.as_ref().ok_or("no log is open")?;
-            self.steps.wait(log.producer(&format!("producer-{at}")))?
-        };
-        let Ok(mut producer) = producer else {
-            return Ok(());
-        };
-        let Ok(transaction) = producer.begin() else {
-            return Ok(());
-        };
-        let number = self.model.transactions.len();
-        // Until somebody asks for its commit nobody can know of one.
-        self.model.transactions.push(Fate::Refused);
-        for _ in 0..=self.below(6) {
-            self.append(Some((number, &transaction)))?;
-            if self.rng.chance(1, 3) {
-                self.append(None)?;
-            }
-            for _ in 0..self.rng.below(6) {
-                self.step()?;
-            }
-            if self.fs.is_crashed() || self.is_dead {
-                return Ok(());
-            }
-        }
-        if self.rng.chance(1, 3) {
-            self.asked.push(Asked::Abort(transaction.abort()));
-        } else {
-            self.model.transactions[number] = Fate::Unknown;
-            self.asked.push(Asked::Commit(number, transaction.commit()));
-        }
-        self.producers[at] = Some(producer);
-        Ok(())
     }
 
     /// Lets the log's works be polled up to so many times.
@@ -258,15 +119,15 @@ impl Stage {
                 break;
             }
         }
-        if self.fs.is_crashed() || self.is_dead {
+        if self.rig.fs.is_crashed() || self.is_dead {
             return self.crash(None);
         }
         Ok(())
     }
 
     /// Polls one work, and takes in what is answered; `false` if all sleep.
-    fn step(&mut self) -> Result<bool, Fault> {
-        let polled = self.steps.step();
+    pub(super) fn step(&mut self) -> Result<bool, Fault> {
+        let polled = self.rig.steps.step();
         for asked in std::mem::take(&mut self.asked) {
             let left = self.answer(asked)?;
             self.asked.extend(left);
@@ -282,108 +143,23 @@ impl Stage {
         topic.map_or(0, |topic| topic.describe().segments())
     }
 
-    /// Takes in the answer to a call, or gives the call back if there is none yet.
-    fn answer(&mut self, mut asked: Asked) -> Result<Option<Asked>, Fault> {
-        match &mut asked {
-            Asked::Append(number, ticket) => match answered(ticket) {
-                None => return Ok(Some(asked)),
-                Some(Ok(appended)) => {
-                    let append = &mut self.model.appends[*number];
-                    append.fate = Fate::Acknowledged;
-                    append.base = Some(appended.offsets.start);
-                }
-                Some(Err(error)) => self.model.appends[*number].fate = self.refused(&error)?,
-            },
-            Asked::Commit(number, ticket) => match answered(ticket) {
-                None => return Ok(Some(asked)),
-                Some(Ok(())) => self.model.transactions[*number] = Fate::Acknowledged,
-                Some(Err(error)) => self.model.transactions[*number] = self.refused(&error)?,
-            },
-            Asked::Abort(ticket) => match answered(ticket) {
-                None => return Ok(Some(asked)),
-                Some(Ok(())) => {}
-                Some(Err(error)) => drop(self.refused(&error)?),
-            },
-        }
-        Ok(None)
-    }
-
-    fn refused(&mut self, error: &Error) -> Result<Fate, Fault> {
-        match error {
-            Error::Dead { .. } => {
-                self.is_dead = true;
-                Ok(Fate::Unknown)
-            }
-            Error::NoSpace { .. }
-            | Error::TransactionFailed { .. }
-            | Error::TransactionOver { .. } => Ok(Fate::Refused),
-            error => Err(format!("a call was refused: {error}").into()),
-        }
-    }
-
     /// Stops the process or the machine, whichever is said, and opens the folder again.
     fn crash(&mut self, stop: Option<Stop>) -> Result<(), Fault> {
-        let stop = stop.unwrap_or_else(|| self.any_stop());
-        self.strike(stop);
-        for tries in 0.. {
-            if tries < MOST_FAULTS_IN_RECOVERY && self.rng.chance(1, 4) {
-                self.trip();
-            }
-            let before = self.fs.fired();
-            match self.options().open(FOLDER) {
-                Ok(_) if self.fs.is_crashed() => {}
-                Ok(log) => {
-                    self.fs.heal();
-                    self.begin(log)?;
-                    break;
-                }
-                Err(error) => {
-                    let is_met = self.fs.fired() != before;
-                    require!(is_met, "a healthy folder was refused: {error}");
-                }
-            }
-            let stop = self.any_stop();
-            self.strike(stop);
-        }
-        self.look()?;
-        self.model.settle();
-        Ok(())
-    }
-
-    fn any_stop(&mut self) -> Stop {
-        if self.rng.chance(1, 3) {
-            Stop::Kill
-        } else {
-            Stop::PowerCut
-        }
-    }
-
-    fn strike(&mut self, stop: Stop) {
+        let stop = stop.unwrap_or_else(|| self.rig.any_stop());
         self.partitions.clear();
         self.producers = [const { None }; PRODUCERS];
         self.asked.clear();
         self.log = None;
-        let (fs, count) = match stop {
-            Stop::Kill => (self.fs.kill(), &mut self.struck.kills),
-            Stop::PowerCut => (self.fs.power_cut(Keep::Any), &mut self.struck.power_cuts),
-        };
-        *count += 1;
-        self.fs = fs;
-        self.steps = Steps::new(Seed::new(self.fs.calls()).rng("steps"));
         self.segments = 0;
-    }
-
-    /// Lets something go wrong while the folder is opened.
-    fn trip(&mut self) {
-        let calls = self.rng.below(60);
-        match self.rng.below(4) {
-            0 => self.fs.inject(Faulty::Crash, When::After(calls)),
-            1 => self.fs.inject(Faulty::SyncFailed, When::After(calls / 6)),
-            2 => self
-                .fs
-                .inject(Faulty::DirSyncFailed, When::After(calls / 6)),
-            _ => self.fs.set_room(Some(128 * calls)),
-        }
+        self.rig.strike(stop);
+        let (journal_bytes, compaction_bytes) = (self.journal_bytes, self.compaction_bytes);
+        let sized = |options: Options| sized(options, journal_bytes, compaction_bytes);
+        let opened = self.rig.reopen(sized);
+        let log = opened.map_err(|error| format!("a healthy folder was refused: {error}"))?;
+        self.begin(log)?;
+        self.look()?;
+        self.model.settle();
+        Ok(())
     }
 
     /// Takes up a log that was opened.
@@ -398,14 +174,14 @@ impl Stage {
 
     /// Lets the log do all it was asked, and looks at what is there.
     fn look_while_open(&mut self) -> Result<(), Fault> {
-        self.fs.heal();
+        self.rig.fs.heal();
         // Transactions whose end a full disk has refused are aborted after a second.
         for _ in 0..2 {
             while self.step()? {}
-            self.clock.advance(Duration::from_secs(2));
+            self.rig.clock.advance(Duration::from_secs(2));
         }
         while self.step()? {}
-        if self.fs.is_crashed() || self.is_dead {
+        if self.rig.fs.is_crashed() || self.is_dead {
             return self.crash(None);
         }
         require!(
@@ -427,8 +203,9 @@ impl Stage {
                 self.struck.held_back += open;
                 continue;
             }
-            let found = self.read(&partition)?;
-            let times = (self.clock.now(), TOMBSTONES);
+            let max_bytes = self.rig.below(20_000);
+            let found = read(&partition, &self.rig.steps, max_bytes)?;
+            let times = (self.rig.clock.now(), TOMBSTONES);
             let looked = self.model.compare(at, &found, times)?;
             self.struck.superseded += looked.superseded;
             self.struck.forgotten += looked.forgotten;
@@ -444,58 +221,10 @@ impl Stage {
         let mine = mine.ok_or("a partition is not described")?;
         Ok((mine.visible_end < mine.end).then_some(1))
     }
-
-    /// Reads a partition from its start to its end.
-    fn read(&mut self, partition: &Partition) -> Result<Vec<Found>, Fault> {
-        let (mut from, mut all, mut seen) = (0, Vec::new(), BTreeSet::new());
-        loop {
-            let max_bytes = self.below(20_000);
-            let fetched = self.steps.wait(partition.fetch(from, max_bytes))??;
-            for record in fetched.records() {
-                let number = record.headers.get(NUMBER).and_then(|it| it.first_chunk());
-                let number = number.ok_or("bytes of nobody were fetched")?;
-                let number = usize::try_from(u64::from_le_bytes(*number))?;
-                let is_right = record.tombstone || record.value == value(number);
-                require!(is_right, "record {number} has another value");
-                require!(seen.insert(number), "record {number} is there twice");
-                all.push(Found {
-                    offset: record.offset,
-                    number,
-                    key: *record.key.and_then(|key| key.first()).ok_or("no key")?,
-                    is_tombstone: record.tombstone,
-                });
-            }
-            if fetched.next == from {
-                return Ok(all);
-            }
-            from = fetched.next;
-        }
-    }
-
-    fn options(&self) -> Options {
-        Log::options()
-            .vfs(Arc::new(self.fs.clone()))
-            .spawner(Arc::new(self.steps.clone()))
-            .clock(Arc::new(self.clock.clone()))
-            .seed(self.seed)
-            .journal_bytes(self.journal_bytes)
-            .segment_bytes(4 << 10)
-            .reserve_bytes(4 << 10)
-            .compaction_bytes(self.compaction_bytes)
-            .cleaning_interval(Duration::from_millis(1))
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.rng.below(bound as u64)).expect("it is below a usize")
-    }
 }
 
-/// The value of a record: some of them are repeated bytes, some are not.
-fn value(number: usize) -> Vec<u8> {
-    let mut rng = Seed::new(number as u64).rng("value");
-    let len = usize::try_from(rng.below(96)).expect("it is below a usize");
-    let repeats = rng.chance(1, 2).then(|| rng.next_u64());
-    (0..len / 8)
-        .flat_map(|_| repeats.unwrap_or_else(|| rng.next_u64()).to_le_bytes())
-        .collect()
+/// Files so small that they fill, and room for so many bytes of keys.
+fn sized(options: Options, journal_bytes: u64, compaction_bytes: usize) -> Options {
+    let options = options.journal_bytes(journal_bytes).segment_bytes(4 << 10);
+    options.compaction_bytes(compaction_bytes)
 }

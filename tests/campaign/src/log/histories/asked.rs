@@ -2,11 +2,11 @@
 
 use levada_log::{Appended, Batch, Error, Fetched, Partition, Ticket};
 
-use super::stage::Stage;
+use super::{stage::Stage, topics};
 use crate::{
     campaign::Fault,
     history::{Call, Isolation, Outcome},
-    log::{payload::Tag, require, steps::answered},
+    log::{require, steps::answered},
 };
 
 /// A call that waits for an answer.
@@ -51,20 +51,13 @@ impl Stage {
         let place = self.partitions[at].0;
         let first = self.next_value;
         self.next_value += u64::from(count);
-        let tag = Tag {
-            topic: place.topic,
-            partition: place.partition,
-            attempt: first,
-            index: 0,
-            count,
-        };
         let call = Call::Send {
             place,
             transaction,
             first,
             count,
         };
-        Ok((call, tag.batch()?))
+        Ok((call, topics::batch(place, first, count)?))
     }
 
     /// Lets a reader go on in a partition, or read from `sought` on.
@@ -122,7 +115,7 @@ impl Stage {
             } => match answered(ticket) {
                 None => return Ok(Some(asked)),
                 Some(Ok(fetched)) => (*operation, self.polled(*seat, &fetched)?),
-                Some(Err(error)) => (*operation, unread(&error)?),
+                Some(Err(error)) => (*operation, self.unread(*seat, &error)?),
             },
         };
         self.recorder.completed(operation, outcome)?;
@@ -134,25 +127,26 @@ impl Stage {
             Error::NoSpace { .. }
             | Error::Closed
             | Error::Busy { .. }
+            | Error::ProducerFenced { .. }
             | Error::TransactionFailed { .. } => Ok(Outcome::Failed),
             Error::Dead { .. } | Error::Fenced { .. } => {
                 self.is_dead = true;
                 Ok(Outcome::Unknown)
             }
+            Error::Damaged { .. } => Ok(Outcome::Damaged),
             error => Err(format!("an append was refused: {error}").into()),
         }
     }
 
     fn polled(&mut self, seat: (usize, usize), fetched: &Fetched) -> Result<Outcome, Fault> {
         let (reader, at) = seat;
-        let Some((_, partition)) = self.partitions.get(at) else {
+        let Some((place, partition)) = self.partitions.get(at) else {
             // The log was dropped, and nobody is left who could say where the partition ends.
             return Ok(Outcome::Unknown);
         };
         let mut records = Vec::new();
         for record in fetched.records() {
-            let tag = Tag::of(record.value).ok_or("bytes of nobody were fetched")?;
-            records.push((record.offset, tag.attempt + u64::from(tag.index)));
+            records.push((record.offset, topics::value(*place, &record)?));
         }
         let (next, end) = (
             fetched.next,
@@ -160,6 +154,20 @@ impl Stage {
         );
         self.positions[reader][at] = next;
         Ok(Outcome::Polled { next, end, records })
+    }
+
+    fn unread(&mut self, seat: (usize, usize), error: &Error) -> Result<Outcome, Fault> {
+        match error {
+            Error::OutOfRange { start, .. } => {
+                let (reader, at) = seat;
+                self.positions[reader][at] = *start;
+                self.struck.expired += 1;
+                Ok(Outcome::Expired { start: *start })
+            }
+            Error::Damaged { .. } => Ok(Outcome::Damaged),
+            Error::Io { .. } | Error::Closed | Error::Dead { .. } => Ok(Outcome::Failed),
+            error => Err(format!("a fetch was refused: {error}").into()),
+        }
     }
 
     /// Reads every partition from its start to its end, by a reader of its own.
@@ -208,13 +216,4 @@ fn as_seen(partition: &Partition, isolation: Isolation) -> Partition {
         Isolation::Committed => levada_log::Isolation::Committed,
     };
     partition.clone().isolation(isolation)
-}
-
-fn unread(error: &Error) -> Result<Outcome, Fault> {
-    match error {
-        Error::Io { .. } | Error::Closed | Error::Dead { .. } | Error::Damaged { .. } => {
-            Ok(Outcome::Failed)
-        }
-        error => Err(format!("a fetch was refused: {error}").into()),
-    }
 }

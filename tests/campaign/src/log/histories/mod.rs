@@ -8,19 +8,28 @@
 mod asked;
 mod ending;
 pub(crate) mod killed;
+mod numbered;
 mod stage;
+mod topics;
 mod transacted;
 
 use std::{
     fs::File,
     io::{BufWriter, Write},
     path::Path,
+    time::Duration,
 };
 
-use levada_testkit::vfs::{Fault as Faulty, Fired};
+use levada_log::Options;
+use levada_testkit::vfs::{Fault as Faulty, FaultyFs, Fired};
 use tempfile::NamedTempFile;
 
-use super::{require, scene::Plant};
+use super::{
+    require,
+    rig::{Rig, Stops},
+    scene::Plant,
+    steps::Steps,
+};
 use crate::{
     campaign::{Campaign, Cases, Fault, Verdict},
     history::{
@@ -35,6 +44,8 @@ use stage::{Stage, Struck};
 const ACTS: u32 = 600;
 /// Cases by which the campaign is judged: each fault must have fired in them.
 const ENOUGH: u64 = 200;
+/// What is said first of a history that is not good.
+pub(super) const FLAGGED: &str = "the history is flagged: ";
 /// Faults that must have fired.
 const EXPECTED: [Faulty; 4] = [
     Faulty::SyncFailed,
@@ -65,30 +76,37 @@ struct Histories {
 impl Cases for Histories {
     fn run(&mut self, number: u64) -> Result<(), Fault> {
         let file = NamedTempFile::new()?;
-        let (struck, fired) = record(number, Plant::None, &file)?;
+        let recorded = record(number, Plant::None, &file);
         let findings = judge(file.path())?;
+        if let Some(flagged) = flagged(&findings) {
+            let (_, kept) = file.keep()?;
+            return Err(format!("{flagged}\n    it is in {}", kept.display()).into());
+        }
+        let (struck, fired) = recorded?;
         self.cases += 1;
         self.struck += struck;
         self.fired += fired;
         self.total.add_counts(&findings);
-        if findings.found == 0 {
-            return Ok(());
-        }
-        let (_, kept) = file.keep()?;
-        let shown = said(&findings).join("\n    ");
-        Err(format!("{shown}\n    the history is in {}", kept.display()).into())
+        Ok(())
     }
 
     fn summary(&self) -> Vec<String> {
         let Struck {
-            kills,
-            power_cuts,
+            stops,
             dropped,
             closed,
             takeovers,
-            in_recovery,
             rotten,
+            retries,
+            zombies,
+            expired,
+            shrunk,
         } = self.struck;
+        let Stops {
+            kills,
+            power_cuts,
+            in_recovery,
+        } = stops;
         let fired = EXPECTED.map(|fault| format!("{fault} {}", self.fired[fault]));
         let mut lines = said(&self.total);
         lines.push(format!(
@@ -96,6 +114,10 @@ impl Cases for Histories {
         ));
         lines.push(format!(
             "{dropped} logs dropped, {closed} closed, {takeovers} taken over, {rotten} rotten"
+        ));
+        lines.push(format!(
+            "{retries} sends repeated, {zombies} by fenced producers, {expired} polls before the \
+             start, segments became fewer {shrunk} times"
         ));
         lines.push(format!("fired: {}", fired.join(", ")));
         lines
@@ -111,9 +133,17 @@ impl Cases for Histories {
         if let Some(fault) = silent {
             return Err(format!("no {fault} in any case").into());
         }
-        let Struck {
+        let Stops {
             kills, power_cuts, ..
-        } = self.struck;
+        } = self.struck.stops;
+        for (count, what) in [
+            (self.struck.retries, "repeats"),
+            (self.struck.zombies, "sends of fenced producers"),
+            (self.struck.expired, "polls of what has expired"),
+            (self.struck.shrunk, "passes of compaction"),
+        ] {
+            require!(count >= cases, "{count} {what} in {cases} cases");
+        }
         require!(
             kills >= 100 && power_cuts >= 1_000,
             "{kills} kills and {power_cuts} power cuts; 100 and 1000 are asked for"
@@ -121,6 +151,49 @@ impl Cases for Histories {
         self.total.require_transactions()?;
         Ok(Verdict::Shown)
     }
+}
+
+/// What is said of a history that is not good: the first anomaly, then all that it comes to.
+fn flagged(findings: &Findings) -> Option<String> {
+    let first = findings.anomalies.first()?;
+    let all = said(findings).join("\n    ");
+    Some(format!("{FLAGGED}{first}\n    {all}"))
+}
+
+/// What the history of a case alone shows of a bug in the file system, if anything.
+pub(super) fn flagged_with(number: u64, plant: Plant) -> Result<Option<String>, Fault> {
+    let file = NamedTempFile::new()?;
+    // What else is wrong with such a log ends the case, and its history with it.
+    drop(record(number, plant, &file));
+    Ok(flagged(&judge(file.path())?))
+}
+
+/// What the clients of a case leave behind when they stop in the middle of what they do.
+pub(super) struct Left {
+    pub(super) rig: Rig,
+    sizes: Box<dyn Fn(Options) -> Options>,
+}
+
+impl Left {
+    /// How the folder is opened on a copy of the files, by a log that cleans nothing yet.
+    pub(super) fn options(&self, fs: &FaultyFs, steps: &Steps) -> Options {
+        let options = self.rig.options_on(fs, steps);
+        (self.sizes)(options).cleaning_interval(Duration::from_hours(1))
+    }
+}
+
+/// Plays the first acts of a case.
+pub(super) fn left_by(number: u64, acts: u32) -> Result<Left, Fault> {
+    let out = BufWriter::new(tempfile::tempfile()?);
+    let mut stage = Stage::new(number, Plant::None, Recorder::new(out))?;
+    for act in 0..acts {
+        stage.act().map_err(|fault| format!("act {act}: {fault}"))?;
+    }
+    stage.let_go();
+    Ok(Left {
+        sizes: Box::new(stage.sizes()),
+        rig: stage.rig,
+    })
 }
 
 /// Judges the history in a file, and says what it comes to. False when something is wrong with it.
@@ -188,21 +261,15 @@ fn said(findings: &Findings) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// What the history of a case comes to, with a bug planted in the file system.
-    fn found(number: u64, plant: Plant) -> u64 {
-        let file = NamedTempFile::new().unwrap();
-        // What else is wrong with such a log ends the case, and its history with it.
-        drop(record(number, plant, &file));
-        judge(file.path()).unwrap().found
-    }
-
     #[test]
     fn bug_of_the_file_system_is_seen_in_the_history_alone() {
+        let flagged = |number, plant| flagged_with(number, plant).unwrap();
         for number in 0..3 {
-            assert_eq!(found(number, Plant::None), 0);
+            assert_eq!(flagged(number, Plant::None), None);
         }
-        // A log that has lost the names of its files says so, and then there is no more history.
-        assert!((0..400).any(|number| found(number, Plant::SkipFsync) > 0));
+        for plant in [Plant::SkipFsync, Plant::NoDirSync] {
+            assert!((0..400).any(|number| flagged(number, plant).is_some()));
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ const FIRST: u32 = 100;
 impl Stage {
     /// Lets one producer have a transaction, or two at once.
     pub(super) fn transact(&mut self) -> Result<(), Fault> {
-        let (one, other) = (self.below(PRODUCERS), self.below(PRODUCERS));
+        let (one, other) = (self.rig.below(PRODUCERS), self.rig.below(PRODUCERS));
         let mut first = self.producer(one)?;
         let mut second = if one == other {
             None
@@ -35,12 +35,12 @@ impl Stage {
                 ));
             }
         }
-        for _ in 0..self.rng.below(10) {
+        for _ in 0..self.rig.rng.below(10) {
             for (client, id, transaction) in &open {
                 self.send_in(*client, *id, transaction)?;
             }
             self.beside()?;
-            if self.fs.is_crashed() || self.is_dead {
+            if self.rig.fs.is_crashed() || self.is_dead {
                 // The next life finds them open.
                 return Ok(());
             }
@@ -58,12 +58,12 @@ impl Stage {
 
     /// What others do meanwhile.
     fn beside(&mut self) -> Result<(), Fault> {
-        match self.rng.below(4) {
+        match self.rig.rng.below(4) {
             0 => self.send_some()?,
             1 => self.poll_some()?,
             _ => {}
         }
-        for _ in 0..self.rng.below(6) {
+        for _ in 0..self.rig.rng.below(6) {
             self.step()?;
         }
         Ok(())
@@ -76,7 +76,7 @@ impl Stage {
         }
         let log = self.log.as_ref().ok_or("no log is open")?;
         let ticket = log.producer(&format!("producer-{at}"));
-        Ok(self.steps.wait(ticket)?.ok())
+        Ok(self.rig.steps.wait(ticket)?.ok())
     }
 
     fn send_in(
@@ -85,8 +85,8 @@ impl Stage {
         id: u64,
         transaction: &Transaction<'_>,
     ) -> Result<(), Fault> {
-        let at = self.below(self.partitions.len());
-        let count = u32::try_from(1 + self.rng.below(4))?;
+        let at = self.rig.below(self.partitions.len());
+        let count = u32::try_from(1 + self.rig.rng.below(4))?;
         let (call, batch) = self.batch(Some(id), at, count)?;
         let operation = self.recorder.invoked(client, call)?;
         let ticket = transaction.append(&self.partitions[at].1, batch);
@@ -95,7 +95,7 @@ impl Stage {
     }
 
     fn end(&mut self, client: u32, id: u64, open: Transaction<'_>) -> Result<(), Fault> {
-        let (operation, ticket) = if self.rng.chance(1, 4) {
+        let (operation, ticket) = if self.rig.rng.chance(1, 4) {
             let abort = Call::Abort { transaction: id };
             (self.recorder.invoked(client, abort)?, open.abort())
         } else {
@@ -120,6 +120,7 @@ impl Stage {
                 | Error::Busy { .. }
                 | Error::Closed,
             ) => Ok(Outcome::Failed),
+            Err(Error::Damaged { .. }) => Ok(Outcome::Damaged),
             Err(error) => Err(format!("a transaction could not end: {error}").into()),
         }
     }
