@@ -54,8 +54,8 @@ struct Measure {
     unit: &'static str,
     must: f64,
     aim: f64,
-    /// What one round comes to.
-    round: fn(&Bench) -> Result<Round, BoxError>,
+    /// What a round comes to, by its number.
+    round: fn(&Bench, usize) -> Result<Round, BoxError>,
 }
 
 /// One round of a measure.
@@ -75,21 +75,21 @@ const MEASURES: [Measure; 5] = [
         unit: "x by hand, fdatasync each 1,000",
         must: 0.7,
         aim: 0.9,
-        round: |bench| bench.beside_hand(ours::durable, hand::SYNCED),
+        round: |bench, number| bench.beside_hand(number, ours::durable, hand::SYNCED),
     },
     Measure {
         name: "written",
         unit: "x by hand, no sync",
         must: 0.5,
         aim: 0.8,
-        round: |bench| bench.beside_hand(ours::written, hand::UNSYNCED),
+        round: |bench, number| bench.beside_hand(number, ours::written, hand::UNSYNCED),
     },
     Measure {
         name: "read",
         unit: "x by hand",
         must: 0.6,
         aim: 0.9,
-        round: |bench| bench.beside_hand(ours::read, hand::READ),
+        round: |bench, number| bench.beside_hand(number, ours::read, hand::READ),
     },
     Measure {
         name: "producers",
@@ -176,8 +176,8 @@ impl Bench {
     /// Runs all rounds of a measure and prints its line; whether it reached what it must.
     fn measure(&self, measure: &Measure) -> Result<bool, BoxError> {
         let mut rounds = Vec::new();
-        for _ in 0..self.scale.rounds {
-            rounds.push((measure.round)(self)?);
+        for number in 0..self.scale.rounds {
+            rounds.push((measure.round)(self, number)?);
         }
         let list = |of: fn(&Round) -> f64| {
             let all: Vec<_> = rounds
@@ -204,26 +204,32 @@ impl Bench {
         Ok(median.is_nan() || (median >= measure.must && latency_holds))
     }
 
-    /// Ours and the one by hand, in turn.
+    /// Ours and the one by hand.
     fn beside_hand(
         &self,
+        number: usize,
         ours: fn(&Path, u64) -> Result<f64, BoxError>,
         by_hand: hand::Run,
     ) -> Result<Round, BoxError> {
         let records = by_hand.records(self.scale);
-        let ours = ours(&self.folder, records)?;
-        let judged = match &self.hand {
-            Some(hand) => ours / hand.rate(by_hand, &self.folder, records)?,
-            None => f64::NAN,
+        let ours = || ours(&self.folder, records);
+        let Some(hand) = &self.hand else {
+            return Ok(Round {
+                ours: ours()?,
+                judged: f64::NAN,
+                latency: None,
+            });
         };
+        let by_hand = || hand.rate(by_hand, &self.folder, records);
+        let (ours, by_hand) = in_turn(number, ours, by_hand)?;
         Ok(Round {
             ours,
-            judged,
+            judged: ours / by_hand,
             latency: None,
         })
     }
 
-    fn producers(&self) -> Result<Round, BoxError> {
+    fn producers(&self, _number: usize) -> Result<Round, BoxError> {
         let shown = ours::producers(&self.folder, self.scale.seconds)?;
         Ok(Round {
             ours: shown.rate,
@@ -232,16 +238,31 @@ impl Bench {
         })
     }
 
-    fn spread(&self) -> Result<Round, BoxError> {
+    fn spread(&self, number: usize) -> Result<Round, BoxError> {
         let records = 1_000_000 * self.scale.seconds;
-        let one = ours::spread(&self.folder, 1, records)?;
-        let thousand = ours::spread(&self.folder, 1000, records)?;
+        let over = |partitions| move || ours::spread(&self.folder, partitions, records);
+        let (one, thousand) = in_turn(number, over(1), over(1000))?;
         Ok(Round {
             ours: thousand,
             judged: thousand / one,
             latency: None,
         })
     }
+}
+
+/// Both, and each of them first every other time: what a virtual machine writes first it may first
+/// have to be given memory for, and then whoever is second has it for nothing.
+fn in_turn(
+    number: usize,
+    a: impl FnOnce() -> Result<f64, BoxError>,
+    b: impl FnOnce() -> Result<f64, BoxError>,
+) -> Result<(f64, f64), BoxError> {
+    if number.is_multiple_of(2) {
+        let a = a()?;
+        return Ok((a, b()?));
+    }
+    let b = b()?;
+    Ok((a()?, b))
 }
 
 fn median(mut all: Vec<f64>) -> f64 {
