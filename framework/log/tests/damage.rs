@@ -85,6 +85,22 @@ fn batches_that_were_swapped_repeated_or_misdirected_are_noticed() {
 }
 
 #[test]
+fn whole_batches_before_the_end_of_a_segment_that_was_cut_are_read() {
+    let folder = in_memory();
+    filled(folder.path());
+    let first = segments(folder.path()).remove(0);
+    let file = fs::OpenOptions::new().write(true).open(first).unwrap();
+    for (len, good) in [(3 * BATCH_BYTES, 3), (3 * BATCH_BYTES - 1, 2), (1, 0)] {
+        file.set_len(len as u64).unwrap();
+        let log = small().open(folder.path()).unwrap();
+        let (read, error) = read_until_refused(&log, "orders");
+        assert!(matches!(error, Error::Damaged { .. }), "{error}");
+        assert_eq!(read, good);
+        log.close().wait().unwrap();
+    }
+}
+
+#[test]
 fn segment_that_is_short_or_missing_stops_its_partition() {
     let folder = in_memory();
     filled(folder.path());

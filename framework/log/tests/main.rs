@@ -8,6 +8,7 @@
 //! | [`one_process`] | one log at a time has a data folder |
 //! | [`quotas`] | no more is appended than a quota allows, and no less |
 //! | [`seek`] | groups are moved by plans, nothing by mistake, and new ones join live |
+//! | [`ahead`] | who goes through is read ahead for, and sees nothing else of it |
 //! | [`time`] | a partition can be read from a time on |
 //! | [`torn`] | a torn last group commit is cut and reported, at whatever byte it was torn |
 //! | [`compressed`] | what was compressed comes back, and lies about it cost no memory |
@@ -37,6 +38,7 @@
 )]
 
 mod acks;
+mod ahead;
 mod backup;
 mod busy;
 mod check;

@@ -202,20 +202,31 @@ impl Walk<'_> {
         self.source.segment.bytes - self.place.position
     }
 
-    /// Reads from the next batch on, as far as the segment goes.
+    /// Reads from the next batch on, as far as the segment goes; at least what the batch needs.
     fn read(&mut self) -> Result<(), Unread> {
         let left = usize::try_from(self.left()).unwrap_or(usize::MAX);
-        let Source {
-            file, path, blocks, ..
-        } = &mut self.source;
-        let mut block = blocks.take(self.need.max(self.block_bytes).min(left));
-        match file.read_exact_at(&mut block, self.place.position) {
-            Ok(()) => self.block = blocks.give(block),
+        let path = self.source.path;
+        let unread = |e| Unread::Io(Error::io("cannot read", path, e));
+        match self.read_exactly(self.need.max(self.block_bytes).min(left)) {
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(self.damaged_here("the file is too short"));
+                // What lies before the cut is good.
+                let there = self.source.file.len().map_err(unread)?;
+                let there = there.saturating_sub(self.place.position);
+                let there = usize::try_from(there).unwrap_or(usize::MAX);
+                if there < self.need.min(left) {
+                    return Err(self.damaged_here("the file is too short"));
+                }
+                self.read_exactly(there).map_err(unread)
             }
-            Err(e) => return Err(Unread::Io(Error::io("cannot read", *path, e))),
+            read => read.map_err(unread),
         }
+    }
+
+    fn read_exactly(&mut self, len: usize) -> io::Result<()> {
+        let Source { file, blocks, .. } = &mut self.source;
+        let mut block = blocks.take(len);
+        file.read_exact_at(&mut block, self.place.position)?;
+        self.block = blocks.give(block);
         Ok(())
     }
 
