@@ -3,7 +3,8 @@
 //! A flush touches as many files as a journal has partitions, and each of them has to be synced. A
 //! disk is done with several syncs in little more time than with one, so several are on their way
 //! at once. Of a partition with much to flush a slice is synced by one flusher while the next is
-//! written by another, so that the disk does not wait for the copying, nor the copying for it.
+//! written by another, so that the disk does not wait for the copying, nor the copying for it. That
+//! is in a hurry; as long as there is none, one flusher writes and syncs small slices in turn.
 //!
 //! The keeper gives out the jobs and takes in what they came to; it alone owns the image. A job
 //! that is lost to a panic counts as failed. Whoever waits for another's sync does syncs meanwhile:
@@ -20,6 +21,7 @@ use futures::{FutureExt as _, channel::oneshot, task::AtomicWaker};
 use crate::{
     Error,
     error::Failure,
+    keeper::Pace,
     meta::Segment,
     partition::PartitionId,
     segment::{
@@ -34,6 +36,8 @@ use crate::{
 pub(crate) const FLUSHERS: usize = 8;
 /// Slices of a full journal: by default each takes a disk some milliseconds.
 const SLICES: u64 = 8;
+/// The same while there is no hurry: so long may a group commit have to wait.
+const GENTLE_SLICES: u64 = 64;
 /// Slices of one partition that are being synced while the next is written.
 const SYNCING: usize = 2;
 
@@ -214,20 +218,27 @@ impl Flushing {
 
     /// Writes a slice; the last is synced here, the others by somebody else.
     fn write(&mut self, shared: &Shared) {
-        match self.write_slice(shared) {
-            Ok(unsynced) if self.is_written() => self.failed = sync(shared, unsynced).err(),
+        let pace = shared.flush.pace();
+        match self.write_slice(shared, pace) {
+            Ok(unsynced) if self.is_written() || pace == Pace::Gentle => {
+                self.failed = sync(shared, unsynced).err();
+            }
             Ok(unsynced) => self.syncs.push(shared.jobs.push_sync(unsynced)),
             Err(failure) => self.failed = Some(failure),
         }
     }
 
-    fn write_slice(&mut self, shared: &Shared) -> Result<Unsynced, Failure> {
+    fn write_slice(&mut self, shared: &Shared, pace: Pace) -> Result<Unsynced, Failure> {
         // Right before the file is touched: the folder may be another's by now.
         shared.check_fence()?;
         let (vfs, paths) = (&*shared.vfs, &shared.paths);
         let left = &self.batches[self.written..];
-        let slice_bytes = shared.limits.journal_bytes / SLICES;
-        let (taken, unsynced) = self.segments.write(vfs, paths, left, slice_bytes)?;
+        let slices = match pace {
+            Pace::Gentle => GENTLE_SLICES,
+            Pace::Hurried => SLICES,
+        };
+        let max_bytes = shared.limits.journal_bytes / slices;
+        let (taken, unsynced) = self.segments.write(vfs, paths, left, max_bytes)?;
         self.written += taken;
         Ok(unsynced)
     }

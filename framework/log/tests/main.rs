@@ -19,6 +19,7 @@
 //! | [`retention`] | only what has expired goes, whatever the clock and the machine do |
 //! | [`compaction`] | a compacted topic is a map, whatever is removed of it |
 //! | [`space`] | a full disk is told before, refuses, and is made room on |
+//! | [`flush`] | a flush is gentle, until whoever appends would have to wait for it |
 //! | [`faults`] | full disks, short writes |
 //! | [`format`] | what an earlier release wrote opens, and holds what it held |
 //! | [`acks`] | what a topic acknowledges early is lost with the power only |
@@ -48,6 +49,7 @@ mod damage;
 mod describe;
 mod failed_sync;
 mod faults;
+mod flush;
 mod folders;
 mod format;
 mod groups;

@@ -12,7 +12,7 @@ use std::{
 
 use futures::{FutureExt as _, channel::oneshot};
 
-use super::slot::FullJournal;
+use super::slot::{FullJournal, Pace};
 use crate::{
     Error,
     batch::header::Header,
@@ -72,7 +72,11 @@ impl Flush {
     ) -> Result<Poll<()>, Failure> {
         self.take_in(context)?;
         let room = &shared.cleaning.room;
-        while self.failed.is_none() && self.running.len() < FLUSHERS && !room.is_spent() {
+        let most = match shared.flush.pace() {
+            Pace::Gentle => 1,
+            Pace::Hurried => FLUSHERS,
+        };
+        while self.failed.is_none() && self.running.len() < most && !room.is_spent() {
             let Some((partition, upto)) = self.full.partitions.pop() else {
                 break;
             };

@@ -28,7 +28,7 @@ use crate::{
 use cleaning::Turns;
 use flush::Flush;
 use slot::SlotState;
-pub(crate) use slot::{FlushSlot, FullJournal, Room};
+pub(crate) use slot::{FlushSlot, FullJournal, Pace, Room};
 
 /// How long to wait where only time can help: the process has no more files to open.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -17,6 +17,16 @@ pub(crate) struct FullJournal {
     pub(crate) partitions: Vec<(Arc<PartitionState>, u64)>,
 }
 
+/// How a journal is flushed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// One small write at a time: group commits, which the disk does meanwhile, wait for little.
+    #[default]
+    Gentle,
+    /// As fast as the disk is, since appends would wait for the flush soon, or wait already.
+    Hurried,
+}
+
 /// Where the writer leaves a full journal for the keeper: room for one.
 #[derive(Debug, Default)]
 pub(crate) struct FlushSlot(Mutex<Slot>);
@@ -24,6 +34,7 @@ pub(crate) struct FlushSlot(Mutex<Slot>);
 #[derive(Debug, Default)]
 struct Slot {
     state: SlotState,
+    pace: Pace,
     /// An old journal whose file can be used again.
     spare: Option<u64>,
     /// The keeper wants what the journal holds, full or not.
@@ -75,8 +86,20 @@ impl FlushSlot {
         }
     }
 
-    pub(crate) fn give(&self, full: FullJournal) {
-        lock(&self.0).state = SlotState::Given(full);
+    pub(crate) fn give(&self, full: FullJournal, pace: Pace) {
+        let mut slot = lock(&self.0);
+        slot.state = SlotState::Given(full);
+        slot.pace = pace;
+    }
+
+    /// Has what is being flushed be flushed faster; `true` if that is new.
+    pub(crate) fn hurry(&self) -> bool {
+        let before = std::mem::replace(&mut lock(&self.0).pace, Pace::Hurried);
+        before != Pace::Hurried
+    }
+
+    pub(crate) fn pace(&self) -> Pace {
+        lock(&self.0).pace
     }
 
     /// Asks for the journal although it is not full; the writer must be woken for it.

@@ -25,7 +25,7 @@ use crate::{
         Journal,
         frame::{Entry, JournalId},
     },
-    keeper::{FullJournal, Room},
+    keeper::{FullJournal, Pace, Room},
     limits::MAX_OFFSETS_PER_COMMIT,
     mark::Mark,
     member::Mover,
@@ -205,19 +205,24 @@ impl Writer {
         self.previous = Some(full);
         (self.unsynced_before, self.unsynced) = (self.unsynced, 0);
         self.id = next;
-        self.has_grown = false;
+        let pace = if std::mem::take(&mut self.has_grown) {
+            Pace::Hurried
+        } else {
+            Pace::Gentle
+        };
         let dirty = std::mem::take(&mut self.dirty);
         let partitions = dirty.into_values().map(|partition| {
             let end = partition.reading().end;
             (partition, end)
         });
-        shared.flush.give(FullJournal {
+        let full = FullJournal {
             number,
             next: next.number,
             commit: self.commit,
             changes: std::mem::take(&mut self.changes),
             partitions: partitions.collect(),
-        });
+        };
+        shared.flush.give(full, pace);
         shared.keeper.wake();
         tracing::debug!(journal = next.number, "journal started");
         Ok(true)
@@ -246,6 +251,9 @@ impl Writer {
         match self.write(&entries, commit.acks) {
             Ok(()) => {
                 shared.cleaning.room.wrote();
+                if self.journal.len() >= shared.limits.journal_bytes / 2 && shared.flush.hurry() {
+                    shared.keeper.wake();
+                }
                 self.acknowledge(shared, commit)
             }
             Err(failure) => self.fail(shared, failure, commit.items),
