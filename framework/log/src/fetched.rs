@@ -44,6 +44,15 @@ pub struct Fetched {
 }
 
 impl Fetched {
+    /// Bytes of all batches, as they are held in memory.
+    pub(crate) fn size(&self) -> usize {
+        let held = |batch: &FetchedBatch| match batch.header.unpacked {
+            None => batch.bytes.len(),
+            Some(_) => batch.bytes.len() + batch.records.len(),
+        };
+        self.batches.iter().map(held).sum()
+    }
+
     /// The records of all batches.
     pub fn records(&self) -> impl Iterator<Item = RecordView<'_>> {
         self.batches.iter().flat_map(FetchedBatch::records)

@@ -36,8 +36,8 @@
 //! 6. After a failed sync nothing is written any more: every call gets [`Error::Dead`], and opening
 //!    the folder again reads what the disk holds.
 //! 7. Every size has a limit, checked before memory is taken. Memory is bounded by
-//!    [`Options::queue_bytes`] plus two journals, each of up to four times
-//!    [`Options::journal_bytes`], plus 24 MiB of places in segments, 12 MiB of what was read ahead,
+//!    [`Options::queue_bytes`] plus two times [`Options::journal_bytes`] (up to eight times with
+//!    a thousand partitions), plus 24 MiB of places in segments, 12 MiB of what was read ahead,
 //!    and what fetches hold; open files by [`Options::open_files`].
 //!
 //! # How

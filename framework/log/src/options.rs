@@ -86,7 +86,7 @@ impl Options {
         self
     }
 
-    /// What runs the I/O. Default: a thread for each of the seven works.
+    /// What runs the I/O. Default: a thread for each of the eleven works.
     pub fn spawner(mut self, spawner: Arc<dyn Spawner>) -> Self {
         self.spawner = spawner;
         self
@@ -104,9 +104,10 @@ impl Options {
         self
     }
 
-    /// A journal is flushed to segments when it has reached this; while the one before it is still
-    /// being flushed it grows on, up to four times this. Up to two journals are held in memory, and
-    /// read at the next opening. Default: 32 MiB.
+    /// A journal is flushed to segments when it has reached this. If it has more than 256
+    /// partitions it grows on, up to four times this, while the one before it is still being
+    /// flushed. Up to two journals are held in memory, and read at the next opening. Default: 32
+    /// MiB.
     pub fn journal_bytes(mut self, bytes: u64) -> Self {
         self.limits.journal_bytes = bytes;
         self
@@ -171,9 +172,10 @@ impl Options {
         self
     }
 
-    /// The most segments that are kept open for reading, over all topics. Beside them the log has
-    /// ten files open at most. Default: 32, so that any number of partitions works in a process
-    /// that may open 64 files.
+    /// The most segments that are kept open for reading, over all topics. Beside them the log
+    /// has about ten files open, and up to three for each of its eight flushers while appends wait
+    /// for them; where no more can be opened, flushes wait and reads take turns. Default: 32, so
+    /// that any number of partitions works in a process that may open 64 files.
     pub fn open_files(mut self, files: usize) -> Self {
         self.limits.open_files = files;
         self

@@ -5,8 +5,8 @@
 //! passes between them:
 //!
 //! 1. Handles push items into the queue and reads into the reads; both have bounds.
-//! 2. The writer gives a full journal to the keeper through `flush`, one at a time, and waits for
-//!    it before it fills another: that is the bound on memory.
+//! 2. The writer gives a full journal to the keeper through `flush`, one at a time. The next one
+//!    has a bound, where it waits for it: that is the bound on memory.
 //! 3. The first failure that leaves the disk's content unknown goes to `die`: the queue is closed
 //!    with it, everything that waits gets it, and no file is written any more.
 //! 4. The lock on the folder is let go by the last of the works to end.

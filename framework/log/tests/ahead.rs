@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use levada_log::{Error, Fetched, Partition, Result, Retention, Status, TopicOptions};
+use levada_log::{
+    Batch, Error, Fetched, Partition, Record, Result, Retention, Status, TopicOptions,
+};
 use levada_testkit::vfs::{Fault, When};
 
 use crate::machine::Machine;
@@ -84,4 +86,56 @@ fn reader_that_was_at_the_end_finds_what_came_since() {
     machine.steps.settle();
     let fetched = fetch(&machine, &orders, late).unwrap();
     assert_eq!(fetched.records().next().unwrap().value, b"late");
+}
+
+#[test]
+fn what_compaction_took_away_is_not_given_out_although_it_was_read_ahead() {
+    let machine = Machine::new();
+    let day = 24 * HOUR;
+    let options = TopicOptions::new().retention(Retention::forever().tombstones(day));
+    let customers = machine.made("customers", options).remove(0);
+    let append = |record: &Record<'_>| {
+        let mut batch = Batch::new();
+        batch.push(record).unwrap();
+        machine.wait(customers.append(batch)).unwrap();
+    };
+    let put = |key| Record {
+        key: Some(key),
+        ..Record::of(&[7; BATCH])
+    };
+    for key in [&b"a"[..], b"b", b"gone", b"c"] {
+        append(&put(key));
+    }
+    machine.flush();
+    // Somebody reads the first two, and the third is read ahead.
+    go_on(&machine, &customers);
+    append(&Record::tombstone(b"gone"));
+    for _ in 0..20 {
+        (0..20).for_each(|_| append(&put(b"other")));
+        machine.pass(day);
+    }
+    // Another reader of the same kind.
+    let (mut keys, mut from) = (Vec::new(), 0);
+    while from < customers.visible_end() {
+        let fetched = fetch(&machine, &customers, from).unwrap();
+        keys.extend(fetched.records().map(|it| it.key.unwrap().to_vec()));
+        from = fetched.next;
+    }
+    assert_eq!(keys[..3], [b"a", b"b", b"c"]);
+    assert!(!keys.contains(&b"gone".to_vec()));
+}
+
+#[test]
+fn whoever_only_looks_when_something_was_appended_is_not_read_ahead_for() {
+    let (machine, orders) = scene(Retention::forever());
+    for from in 0..2 {
+        fetch(&machine, &orders, from).unwrap();
+        // Where the positions of many groups stand is looked at all the time.
+        for offset in (0..20).step_by(2) {
+            machine.wait(orders.append_time_at(offset)).unwrap();
+        }
+    }
+    machine.steps.settle();
+    machine.fs.inject(Fault::ReadError, When::Always);
+    assert_eq!(fetch(&machine, &orders, 2).unwrap().next, 3);
 }

@@ -1,6 +1,6 @@
 //! What is kept, and what goes.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use levada_core::Seed;
 use levada_log::{Error, Partition, Retention, TopicOptions};
@@ -237,4 +237,27 @@ fn crash_before_any_call_keeps_all_that_has_not_expired_and_leaves_no_file_behin
             assert!(there.contains(&base), "call {call}: {base} is left over");
         }
     }
+}
+
+#[test]
+fn what_has_expired_goes_also_while_there_is_always_something_to_flush() {
+    let machine = Machine::with(|options| options.journal_bytes(64 << 10));
+    let kept = Retention::forever().bytes(32 << 10);
+    let options = TopicOptions::new().partitions(20).retention(kept);
+    let partitions = machine.made("orders", options);
+    let (mut waiting, mut most) = (VecDeque::new(), 0);
+    for number in 0..4000 {
+        waiting.push_back(partitions[number % 20].append(batch(&[&[7; 2000]])));
+        if waiting.len() == 64 {
+            machine.wait(waiting.pop_front().unwrap()).unwrap();
+            machine.clock.advance(Duration::from_millis(5));
+        }
+        if number % 200 == 0 {
+            let lens = machine.segments().into_iter();
+            let lens = lens.map(|file| machine.fs.contents(file).unwrap().len());
+            most = most.max(lens.sum::<usize>());
+        }
+    }
+    // What is kept, a segment more of each, and what two passes a second apart are behind.
+    assert!(most < 20 * (32 << 10) * 4, "{most} bytes");
 }

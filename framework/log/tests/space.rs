@@ -18,7 +18,10 @@ use levada_log::{
 
 use levada_testkit::{TestClock, vfs::FaultyFs};
 
-use crate::support::{Steps, batch, contents, found};
+use crate::{
+    machine::Machine,
+    support::{Steps, batch, contents, found},
+};
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const HOUR: Duration = Duration::from_hours(1);
@@ -306,4 +309,34 @@ fn reserve_is_whole_and_no_foreign_file() {
     let _log = scene.open();
     scene.settle();
     assert!(scene.has_reserve());
+}
+
+#[test]
+fn full_disk_with_expired_records_in_memory_is_waited_for_in_peace() {
+    let machine = Machine::with(|options| options.journal_bytes(1 << 20));
+    let options = TopicOptions::new().retention(Retention::forever().age(HOUR));
+    let orders = machine.made("orders", options).remove(0);
+    machine.append(&orders, &[7; 1000]);
+    machine.fs.set_room(Some(0));
+    machine
+        .wait(orders.append(batch(&[&vec![7; 100_000]])))
+        .unwrap_err();
+    machine.pass(Duration::from_secs(10));
+
+    // What has expired should go to a segment, so that it can be removed; there is no room for
+    // that.
+    machine.pass(3 * HOUR);
+    machine.steps.settle();
+    let before = machine.fs.calls();
+    machine.steps.settle();
+    assert_eq!(
+        machine.fs.calls(),
+        before,
+        "nothing happens while time stands still"
+    );
+
+    machine.fs.set_room(None);
+    machine.pass(10 * HOUR);
+    machine.pass(10 * HOUR);
+    assert_eq!(orders.start(), orders.visible_end());
 }

@@ -2,7 +2,8 @@
 //! removes what is not to be kept.
 //!
 //! It alone owns the image. One step per turn: one partition, one image, one slice of cleaning. A
-//! flush that can go on goes first. A stop between any two steps of a flush costs nothing, since
+//! flush that can go on goes first; between two of them is some time for cleaning, since under load
+//! there always is a next one. A stop between any two steps of a flush costs nothing, since
 //! the journal goes last: recovery does the whole flush again, to the same places. What holds for
 //! cleaning is said in [`cleaner`](crate::cleaner).
 
@@ -32,6 +33,9 @@ pub(crate) use slot::{FlushSlot, FullJournal, Pace, Room};
 
 /// How long to wait where only time can help: the process has no more files to open.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Steps of cleaning that come before the next flush, if there is so much to clean: together they
+/// take about as long as a flush.
+const CLEANINGS: u32 = 32;
 
 /// The I/O work that flushes and cleans.
 pub(crate) struct Keeper {
@@ -42,6 +46,8 @@ pub(crate) struct Keeper {
     /// Journals that no image names any more, and that a backup may still need.
     retired: Vec<u64>,
     turns: Turns,
+    /// Steps of cleaning that the next flush waits for, if there is something to clean.
+    cleanings: u32,
     /// Until when to wait where only time can help.
     pause: Option<BoxFuture<'static, ()>>,
 }
@@ -54,6 +60,7 @@ impl Keeper {
             image,
             flush: None,
             retired: Vec::new(),
+            cleanings: 0,
             pause: None,
         }
     }
@@ -93,6 +100,10 @@ impl Keeper {
     /// Does one step; `false` if there is nothing to do before somebody wakes it.
     fn turn(&mut self, shared: &Shared, context: &mut Context<'_>) -> Result<bool, Failure> {
         if self.flush.is_none() {
+            if self.cleanings > 0 && self.clean(shared, context)? {
+                self.cleanings -= 1;
+                return Ok(true);
+            }
             let full = shared.flush.take();
             self.flush = full.map(|full| Flush::new(full, &self.image));
         }
@@ -140,6 +151,8 @@ impl Keeper {
         };
         write(shared, &flush.image)?;
         shared.cleaning.room.wrote();
+        shared.cleaning.room.look(shared);
+        self.cleanings = CLEANINGS;
         let number = flush.full.number;
         tracing::debug!(journal = number, "journal flushed");
         if let Some(flush) = self.flush.take() {

@@ -19,7 +19,7 @@ use crate::{
     Isolation, PartitionDescription, Retention, Status,
     batch::header::{Header, How},
     cleaner::stays,
-    meta::{Aborted, Outcome, PartitionImage, Segment},
+    meta::{Aborted, Outcome, PartitionImage, Segment, SegmentName},
     planted::planted,
     segment::Stored,
 };
@@ -33,7 +33,8 @@ pub(crate) struct Reading {
     pub(crate) phase: Phase,
     pub(crate) failed: Option<Arc<str>>,
     pub(crate) retention: Retention,
-    /// Batches that are in the journal but in no segment yet; bounded by two journals.
+    /// Batches that are in the journal but in no segment yet; bounded by two journals, which
+    /// grow while the disk is behind.
     tail: VecDeque<Stored>,
     segments: Vec<Segment>,
     /// Where the open transactions begin, by producer.
@@ -148,6 +149,12 @@ impl Reading {
         }
         let index = self.segments.partition_point(|segment| segment.end <= from);
         self.segments.get(index).copied()
+    }
+
+    /// Whether this segment is still there.
+    pub(crate) fn has_segment(&self, name: SegmentName) -> bool {
+        let after = self.segments.partition_point(|it| it.name() <= name);
+        after > 0 && self.segments[after - 1].name() == name
     }
 
     /// The batches in memory from `from` on that a reader is given, up to `max_bytes` of them once

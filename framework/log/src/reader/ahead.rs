@@ -6,12 +6,13 @@
 //! 2. It stays right, however late it is asked for: below a visible end nothing changes, except
 //!    that what is too old goes. So the start is looked at before it is given out.
 //! 3. It is done when nobody waits, for whoever has fetched twice in a row.
-//! 4. It takes at most [`FOLLOWED`] times [`MAX_BYTES`] of memory.
+//! 4. It takes at most [`FOLLOWED`] times [`MAX_BYTES`] of memory: larger batches are not kept.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     Fetched, Isolation, Result,
+    meta::SegmentName,
     partition::{reading::View, state::PartitionState},
 };
 
@@ -57,7 +58,8 @@ enum State {
     Seen,
     /// It goes through the partition.
     Wanted,
-    Read(Fetched),
+    /// From this segment.
+    Read(SegmentName, Fetched),
 }
 
 /// What is known of the reader that comes to a place.
@@ -72,13 +74,14 @@ impl Ahead {
     /// Who comes to this place.
     pub(super) fn take(&mut self, place: &Place) -> Known {
         let at = self.0.iter().position(|it| it.next.is(place));
-        match at.and_then(|at| self.0.remove(at)) {
-            None => Known::Nothing,
-            Some(Followed {
-                state: State::Read(fetched),
-                ..
-            }) => Known::Read(fetched),
-            Some(_) => Known::Expected,
+        let Some(followed) = at.and_then(|at| self.0.remove(at)) else {
+            return Known::Nothing;
+        };
+        match followed.state {
+            State::Read(segment, fetched) if place.partition.reading().has_segment(segment) => {
+                Known::Read(fetched)
+            }
+            _ => Known::Expected,
         }
     }
 
@@ -87,9 +90,10 @@ impl Ahead {
         self.follow(next, State::Seen);
     }
 
-    /// Expects a reader at this place, and has its batches read before it is there.
-    pub(super) fn want(&mut self, next: Place) {
-        let state = match next.max_bytes {
+    /// Expects a reader at this place, who was given so many bytes before, and has its batches read
+    /// before it is there.
+    pub(super) fn want(&mut self, next: Place, before: usize) {
+        let state = match next.max_bytes.max(before) {
             ..=MAX_BYTES => State::Wanted,
             _ => State::Seen,
         };
@@ -112,9 +116,10 @@ impl Ahead {
     }
 
     /// Keeps what was found at a place.
-    pub(super) fn keep(&mut self, place: &Place, fetched: Fetched) {
-        if let Some(followed) = self.0.iter_mut().find(|it| it.next.is(place)) {
-            followed.state = State::Read(fetched);
+    pub(super) fn keep(&mut self, place: &Place, segment: SegmentName, fetched: Fetched) {
+        let followed = self.0.iter_mut().find(|it| it.next.is(place));
+        if let Some(followed) = followed.filter(|_| fetched.size() <= MAX_BYTES) {
+            followed.state = State::Read(segment, fetched);
         }
     }
 }

@@ -178,41 +178,49 @@ impl Reader {
             self.files.retain(|(open, _)| *open != file);
             self.forget(&file);
         }
-        if let Some(Read { partition, wanted }) = shared.reads.take() {
-            match wanted {
-                Wanted::Batches {
-                    from,
-                    max_bytes,
-                    isolation,
-                    answer,
-                } => {
-                    let place = Place {
-                        partition,
-                        isolation,
-                        from,
-                        max_bytes,
-                    };
-                    let found = self.find(&place.partition, |reader| reader.fetch(&place));
-                    answer.complete(found);
-                }
-                Wanted::Since(time, isolation, completion) => {
-                    let found = self.find(&partition, |reader| {
-                        reader.since(&partition, time, isolation)
-                    });
-                    completion.complete(found);
-                }
-            }
+        if let Some(read) = shared.reads.take() {
+            self.serve(read);
             context.waker().wake_by_ref();
         } else if let Some(place) = self.ahead.wanted() {
-            if place.in_memory().is_err()
-                && let Ok(fetched) = self.fetch_from_files(&place)
-                && !fetched.batches.is_empty()
-            {
-                self.ahead.keep(&place, fetched);
+            if let Ok((fetched, Some(segment))) = self.fetch_from_files(&place) {
+                self.ahead.keep(&place, segment, fetched);
             }
             context.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    fn serve(&mut self, Read { partition, wanted }: Read) {
+        let (from, max_bytes, isolation, answer) = match wanted {
+            Wanted::Batches {
+                from,
+                max_bytes,
+                isolation,
+                answer,
+            } => (from, max_bytes, isolation, answer),
+            Wanted::Since(time, isolation, completion) => {
+                let since = |reader: &mut Self| reader.since(&partition, time, isolation);
+                return completion.complete(self.find(&partition, since));
+            }
+        };
+        let place = Place {
+            partition,
+            isolation,
+            from,
+            max_bytes,
+        };
+        match answer {
+            Answer::Fetched(completion) => {
+                let fetch = |reader: &mut Self| reader.fetch(&place);
+                completion.complete(self.find(&place.partition, fetch));
+            }
+            // Whoever only looks goes nowhere.
+            Answer::AppendTime(completion) => {
+                let look = |reader: &mut Self| reader.fetch_from_files(&place);
+                let found = self.find(&place.partition, look);
+                completion.complete(found.map(|(found, _)| first_append_time(&found.batches)));
+            }
+        }
     }
 
     /// Finds something in a partition, which damage stops.
@@ -244,24 +252,28 @@ impl Reader {
         };
         let fetched = match self.ahead.take(place) {
             Known::Nothing => {
-                let fetched = self.fetch_from_files(place)?;
+                let (fetched, _) = self.fetch_from_files(place)?;
                 self.ahead.expect(next(&fetched));
                 return Ok(fetched);
             }
-            Known::Expected => self.fetch_from_files(place)?,
+            Known::Expected => self.fetch_from_files(place)?.0,
             Known::Read(fetched) => fetched,
         };
-        self.ahead.want(next(&fetched));
+        self.ahead.want(next(&fetched), fetched.size());
         Ok(fetched)
     }
 
-    fn fetch_from_files(&mut self, place: &Place) -> Result<Fetched, Unread> {
+    /// Fetches; and says which segment it is from, unless it was in memory by now.
+    fn fetch_from_files(
+        &mut self,
+        place: &Place,
+    ) -> Result<(Fetched, Option<SegmentName>), Unread> {
         let mut place = place.clone();
         let partition = Arc::clone(&place.partition);
         // A segment may have nothing that the reader sees.
         loop {
             let view = match place.in_memory() {
-                Ok(known) => return known.map_err(Unread::Io),
+                Ok(known) => return Ok((known.map_err(Unread::Io)?, None)),
                 Err(view) => view,
             };
             // The keeper may have dropped it in between: then it is out of range.
@@ -278,7 +290,7 @@ impl Reader {
                 read => read?,
             };
             if !fetched.batches.is_empty() {
-                return Ok(fetched);
+                return Ok((fetched, Some(segment.name())));
             }
             place.from = fetched.next;
         }

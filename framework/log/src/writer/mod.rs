@@ -36,10 +36,12 @@ use crate::{
     ticket::Completion,
 };
 
-/// How much larger than it should be a journal gets while the one before it is still being flushed.
-/// What then goes to each segment at once is larger, and the syncs fewer: whoever appends faster
-/// than the disk flushes is slowed down by less.
-pub(crate) const GROWTH: u64 = 4;
+/// How much larger than it should be a journal gets while the one before it is still being flushed,
+/// if it has so many partitions that each would get little: what a flush takes are syncs then, and
+/// there are fewer of them if more goes to each segment at once.
+const GROWTH: u64 = 4;
+/// The part of a journal that is much for one partition: by default 128 KiB.
+const PART: u64 = 256;
 /// How long to wait where only time can help.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -49,8 +51,8 @@ pub(crate) struct Writer {
     journal: Journal,
     mark: Mark,
     id: JournalId,
-    /// It was full, and had to wait.
-    has_grown: bool,
+    /// It was full while the one before was being flushed.
+    has_waited: bool,
     /// The number of the next group commit.
     commit: u64,
     /// A group commit that is written, while no file can be opened to look at the fence.
@@ -91,7 +93,7 @@ impl Writer {
             journal,
             mark,
             id,
-            has_grown: false,
+            has_waited: false,
             commit,
             written: None,
             pause: None,
@@ -159,7 +161,7 @@ impl Writer {
         }
         let (len, full) = (self.journal.len(), shared.limits.journal_bytes);
         let is_due =
-            len > 0 && shared.flush.is_free() && (shared.flush.take_wish() || self.has_grown);
+            len > 0 && shared.flush.is_free() && (shared.flush.take_wish() || self.has_waited);
         if !is_due && shared.queue.is_empty() {
             return Turn::Idle;
         }
@@ -171,15 +173,27 @@ impl Writer {
         if is_due || len >= full {
             match self.roll(shared) {
                 Ok(true) => {}
-                // What little room there is is better taken by segments: they can be removed.
-                Ok(false) if len < full * GROWTH && shared.cleaning.room.is_enough() => {
-                    self.has_grown = true;
+                Ok(false) => {
+                    self.has_waited = true;
+                    if len >= self.most_bytes(shared) {
+                        return Turn::Idle;
+                    }
                 }
-                Ok(false) => return Turn::Idle,
                 Err(failure) => return self.fail(shared, failure, Vec::new()),
             }
         }
         self.commit(shared, shared.queue.take_commit())
+    }
+
+    /// How long the journal gets if it has to wait.
+    fn most_bytes(&self, shared: &Shared) -> u64 {
+        let full = shared.limits.journal_bytes;
+        // What little room there is is better taken by segments: they can be removed.
+        if !shared.cleaning.room.is_enough() {
+            return full;
+        }
+        let parts = self.dirty.len() as u64;
+        (full / PART * parts).clamp(full, full * GROWTH)
     }
 
     /// Starts the next journal and leaves the full one to the keeper; `false` if that must wait.
@@ -205,7 +219,7 @@ impl Writer {
         self.previous = Some(full);
         (self.unsynced_before, self.unsynced) = (self.unsynced, 0);
         self.id = next;
-        let pace = if std::mem::take(&mut self.has_grown) {
+        let pace = if std::mem::take(&mut self.has_waited) {
             Pace::Hurried
         } else {
             Pace::Gentle
@@ -361,11 +375,15 @@ impl Writer {
             Failure::NoSpace(error) => {
                 // Whoever asked is told; that is where it is heard of.
                 tracing::debug!(%error, "appends are refused");
+                let waiting = shared.queue.take_all();
                 if error.is_full_disk() {
                     shared.cleaning.room.ran_out(shared.paths.folder());
-                    shared.clean_soon();
+                    // Not if the keeper alone has asked for the journal: it would ask again.
+                    if !(taken.is_empty() && waiting.is_empty()) {
+                        shared.clean_soon();
+                    }
                 }
-                (error, shared.queue.take_all())
+                (error, waiting)
             }
             Failure::Fatal(cause) => (shared.die(&cause), Vec::new()),
             Failure::Damaged(_) => unreachable!("the journal belongs to no partition"),
@@ -396,7 +414,7 @@ impl Writer {
             }
             item.refuse(error.clone());
         }
-        // Whoever asks next wakes us: a full journal that cannot be left is no reason to try again.
+        // Whoever asks next wakes us.
         Turn::Idle
     }
 
