@@ -95,7 +95,7 @@ fn power_cut_after_any_call_keeps_what_was_acknowledged_whatever_else_is_kept() 
             _ => (0..DRAWN).map(|_| drawn(&mut rng, unsynced)).collect(),
         };
         for kept in &all {
-            let mut scene = crashed(call, |_| {}).unwrap().unwrap();
+            let mut scene = scene.stopped();
             let looked = scene.cut(|fs| fs.power_cut_keeping(kept));
             // And the log goes on from there.
             let went_on = looked

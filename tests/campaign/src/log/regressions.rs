@@ -15,7 +15,8 @@ const FOLDER: &str = "/srv/levada/data";
 
 fn options(fs: &FaultyFs, steps: &Steps) -> Options {
     let (vfs, spawner) = (Arc::new(fs.clone()), Arc::new(steps.clone()));
-    Log::options().vfs(vfs).spawner(spawner).journal_bytes(4096)
+    let options = Log::options().vfs(vfs).spawner(spawner);
+    options.journal_bytes(4096).reserve_bytes(4096)
 }
 
 fn steps() -> Steps {

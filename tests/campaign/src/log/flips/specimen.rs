@@ -78,6 +78,7 @@ pub(super) fn options(memory: &Memory, steps: &Steps) -> Options {
         .seed(Seed::new(7))
         .segment_bytes(BYTES as u64)
         .journal_bytes(1 << 20)
+        .reserve_bytes(4 << 10)
 }
 
 /// A log that is being filled.

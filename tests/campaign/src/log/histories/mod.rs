@@ -175,7 +175,7 @@ pub(super) struct Left {
 }
 
 impl Left {
-    /// How the folder is opened on a copy of the files, by a log that cleans nothing yet.
+    /// How the folder is opened on a copy of the files, by a log that cleans once, at its start.
     pub(super) fn options(&self, fs: &FaultyFs, steps: &Steps) -> Options {
         let options = self.rig.options_on(fs, steps);
         (self.sizes)(options).cleaning_interval(Duration::from_hours(1))

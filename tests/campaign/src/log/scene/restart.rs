@@ -165,6 +165,18 @@ impl Scene {
 /// What tests need that look at every crash, instead of those that a seed draws.
 #[cfg(test)]
 impl Scene {
+    /// The scene as a crash has left it, with the log gone: each copy can be cut in another way.
+    pub(in crate::log) fn stopped(&self) -> Self {
+        Self {
+            rng: self.rng.clone(),
+            fs: self.fs.clone(),
+            clock: self.clock.clone(),
+            ledger: self.ledger.clone(),
+            life: Life::ended(self.seed),
+            ..*self
+        }
+    }
+
     /// Cuts the power so, opens the folder with nothing else going wrong, and compares what is
     /// there with the ledger.
     pub(in crate::log) fn cut(

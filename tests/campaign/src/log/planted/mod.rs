@@ -10,6 +10,8 @@
 //!     --target-dir target/planted -- --only power-cuts --count 1000
 //! ```
 
+mod bugs;
+
 use std::{
     env,
     panic::catch_unwind,
@@ -18,13 +20,13 @@ use std::{
 };
 
 use super::{
-    compaction::COMPACTION,
     histories::{FLAGGED, HISTORY, flagged_with},
-    power_cuts::{POWER_CUTS, play},
+    power_cuts::play,
     require,
     scene::Plant,
 };
 use crate::campaign::{Campaign, Cases, Fault, Verdict};
+use bugs::{At, BUGS, Bug, SOON};
 
 /// The campaign.
 pub(crate) const PLANTED: Campaign = Campaign {
@@ -33,7 +35,7 @@ pub(crate) const PLANTED: Campaign = Campaign {
     full: BUGS.len() as u64,
     ci: BUGS.len() as u64,
     weight: 5,
-    start: || Ok(Box::new(Planted::new(PLANTED.name, |bug| bug.by))),
+    start: || Ok(Box::new(Planted::new(&PLANTED, |bug| bug.by))),
 };
 
 /// The campaign.
@@ -41,120 +43,18 @@ pub(crate) const PLANTED_HISTORY: Campaign = Campaign {
     name: "planted-history",
     about: "Plants a bug in each case, and expects the history of a case alone to show it.",
     full: BUGS.len() as u64,
-    ci: BUGS.len() as u64,
-    weight: 2,
-    start: || Ok(Box::new(Planted::new(PLANTED_HISTORY.name, |_| &HISTORY))),
+    ci: SOON as u64,
+    weight: 1,
+    start: || Ok(Box::new(Planted::new(&PLANTED_HISTORY, |_| &HISTORY))),
 };
 
 /// Cases in which a bug must be caught.
 const MOST_CASES: u64 = 1_000;
 
-/// The bugs, in the order of their cases.
-const BUGS: [Bug; 16] = [
-    Bug {
-        what: "files are not synced",
-        at: At::Seam(Plant::SkipFsync),
-        by: &POWER_CUTS,
-    },
-    Bug {
-        what: "folders are not synced",
-        at: At::Seam(Plant::NoDirSync),
-        by: &POWER_CUTS,
-    },
-    Bug {
-        what: "appends are acknowledged early",
-        at: At::Log("ack_early"),
-        by: &POWER_CUTS,
-    },
-    Bug {
-        what: "damage is taken for a torn end",
-        at: At::Log("interior_truncate"),
-        by: &POWER_CUTS,
-    },
-    Bug {
-        what: "the fence is not looked at",
-        at: At::Log("no_fence"),
-        by: &POWER_CUTS,
-    },
-    Bug {
-        what: "the sequences of producers are not in the image",
-        at: At::Log("sequences_forgotten"),
-        by: &POWER_CUTS,
-    },
-    Bug {
-        what: "a repeat is answered before its original",
-        at: At::Log("repeat_early"),
-        by: &POWER_CUTS,
-    },
-    Bug {
-        what: "a producer that is fenced may append",
-        at: At::Log("zombie_admitted"),
-        by: &POWER_CUTS,
-    },
-    Bug {
-        what: "the journal before is not synced",
-        at: At::Log("previous_unsynced"),
-        by: &POWER_CUTS,
-    },
-    Bug {
-        what: "offsets that were never durable are given again",
-        at: At::Log("offsets_reused"),
-        by: &POWER_CUTS,
-    },
-    Bug {
-        what: "what has expired is removed before the image says so",
-        at: At::Log("expired_removed_first"),
-        by: &POWER_CUTS,
-    },
-    Bug {
-        what: "what was compacted is removed before the image says so",
-        at: At::Log("inputs_removed_first"),
-        by: &COMPACTION,
-    },
-    Bug {
-        what: "a record that was aborted takes the place of one that was not",
-        at: At::Log("aborted_supersedes"),
-        by: &COMPACTION,
-    },
-    Bug {
-        what: "tombstones go before their time",
-        at: At::Log("tombstones_early"),
-        by: &COMPACTION,
-    },
-    Bug {
-        what: "what was aborted is not in the image",
-        at: At::Log("aborts_forgotten"),
-        by: &COMPACTION,
-    },
-    Bug {
-        what: "readers of committed records see open transactions",
-        at: At::Log("open_shown"),
-        by: &HISTORY,
-    },
-];
-
-/// A bug.
-#[derive(Clone, Copy, Debug)]
-struct Bug {
-    what: &'static str,
-    at: At,
-    /// The general campaign that catches it.
-    by: &'static Campaign,
-}
-
-/// Where a bug is planted.
-#[derive(Clone, Copy, Debug)]
-enum At {
-    /// In the file system.
-    Seam(Plant),
-    /// In the log, under this name.
-    Log(&'static str),
-}
-
 /// What was caught, and by what.
 #[derive(Debug)]
 struct Planted {
-    name: &'static str,
+    campaign: &'static Campaign,
     /// The campaign that must catch a bug.
     by: fn(&Bug) -> &'static Campaign,
     caught: Vec<String>,
@@ -163,13 +63,19 @@ struct Planted {
 }
 
 impl Planted {
-    fn new(name: &'static str, by: fn(&Bug) -> &'static Campaign) -> Self {
+    fn new(campaign: &'static Campaign, by: fn(&Bug) -> &'static Campaign) -> Self {
         Self {
-            name,
+            campaign,
             by,
             caught: Vec::new(),
             next: 0,
         }
+    }
+
+    /// What was not planted of the first `count` bugs.
+    fn left(&self, count: usize) -> String {
+        let left = BUGS[..count].iter().skip(self.next);
+        left.map(|bug| bug.what).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -198,17 +104,22 @@ impl Cases for Planted {
     }
 
     fn summary(&self) -> Vec<String> {
-        self.caught.clone()
+        let mut lines = self.caught.clone();
+        let left = self.left(BUGS.len());
+        if !left.is_empty() {
+            lines.push(format!("not planted, for `--full` to catch: {left}"));
+        }
+        lines
     }
 
-    /// All bugs must have been planted, from the first that was asked for: one of which nothing is
-    /// known is as bad as one that was not caught.
+    /// All bugs must have been planted that continuous integration asks for, from the first that
+    /// was asked for: one of which nothing is known is as bad as one that was not caught.
     fn judge(&self) -> Result<Verdict, Fault> {
-        let left: Vec<_> = BUGS[self.next..].iter().map(|bug| bug.what).collect();
+        let left = self.left(usize::try_from(self.campaign.ci)?);
         if left.is_empty() {
             return Ok(Verdict::Shown);
         }
-        let (left, name, next) = (left.join(", "), self.name, self.next);
+        let (name, next) = (self.campaign.name, self.next);
         let sentence = format!("the time was too short to plant: {left}");
         Err(format!("{sentence}; go on with --only {name} --from {next}").into())
     }
@@ -274,21 +185,26 @@ fn target() -> Result<PathBuf, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::power_cuts::POWER_CUTS;
 
     #[test]
-    fn bugs_that_were_not_planted_fail_the_campaign_and_are_named() {
-        let judged = |next| {
-            let planted = Planted {
-                next,
-                ..Planted::new(PLANTED.name, |bug| bug.by)
-            };
-            planted.judge().map_err(|fault| fault.to_string())
-        };
-        assert_eq!(judged(BUGS.len()), Ok(Verdict::Shown));
-        for ran in 1..BUGS.len() {
-            let sentence = judged(ran).unwrap_err();
-            for (at, bug) in BUGS.iter().enumerate() {
-                assert_eq!(sentence.contains(bug.what), at >= ran, "{ran}: {sentence}");
+    fn bugs_that_were_not_planted_are_named_and_fail_the_campaign_that_asks_for_them() {
+        for campaign in [&PLANTED, &PLANTED_HISTORY] {
+            let asked = usize::try_from(campaign.ci).unwrap();
+            for ran in 1..=BUGS.len() {
+                let planted = Planted {
+                    next: ran,
+                    ..Planted::new(campaign, |bug| bug.by)
+                };
+                let said = planted.summary().concat();
+                let judged = planted.judge().map_err(|fault| fault.to_string());
+                assert_eq!(judged.is_ok(), ran >= asked, "{ran}: {judged:?}");
+                for (at, bug) in BUGS.iter().enumerate() {
+                    let fails = |sentence: &String| sentence.contains(bug.what);
+                    let is_asked_for = (ran..asked).contains(&at);
+                    assert_eq!(judged.as_ref().is_err_and(fails), is_asked_for, "{ran}");
+                    assert_eq!(said.contains(bug.what), at >= ran, "{ran}: {said}");
+                }
             }
         }
     }
