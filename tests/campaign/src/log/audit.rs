@@ -70,6 +70,10 @@ fn compare(
         topic((number, step, now), expected, log, steps, excuse)
             .map_err(|fault| format!("{}: {fault}", expected.name))?;
     }
+    let accounts = &mut ledger.accounts;
+    accounts
+        .compare(log, steps, (now, excuse.is_some()))
+        .map_err(|fault| format!("accounts: {fault}"))?;
     for (&(group, topic, partition), expected) in &mut ledger.positions {
         let Ok(found) = log.topic(&ledger.topics[topic].name) else {
             continue;

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, ops::Range};
 use levada_core::Timestamp;
 use levada_log::{Acks, Retention};
 
-use crate::{campaign::Fault, log::require};
+use crate::{
+    campaign::Fault,
+    log::{accounts::Accounts, require},
+};
 
 /// What is known of something that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +91,7 @@ pub(crate) type Seat = (usize, usize, usize);
 pub(crate) struct Ledger {
     pub(crate) topics: Vec<TopicLedger>,
     pub(crate) positions: BTreeMap<Seat, PositionLedger>,
+    pub(crate) accounts: Accounts,
     /// The time by the log's clock.
     pub(crate) now: Timestamp,
     /// The step of the scene, counted over all lives.

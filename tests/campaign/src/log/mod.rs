@@ -9,6 +9,7 @@
 //! 3. Batches are whole, in the order of the calls, and offsets grow and are never given twice.
 //! 4. Positions are those that were acknowledged last, or later ones; sealed topics stay sealed.
 
+mod accounts;
 mod audit;
 pub(crate) mod compaction;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use levada_testkit::vfs::{Fault as Faulty, Fired};
 
 use super::{
+    compaction::model::Looked,
     require,
     scene::{Plant, Scene, Shown},
 };
@@ -46,6 +47,7 @@ impl Cases for PowerCuts {
             zombies,
             expired,
             starts_moved,
+            compacted,
             restarts,
             crashes_in_recovery,
             torn_commits,
@@ -57,6 +59,10 @@ impl Cases for PowerCuts {
         vec![
             format!("{acknowledged} records acknowledged, {repeats} repeats, {restarts} restarts"),
             format!("{expired} batches expired in {starts_moved} moves, {zombies} zombies refused"),
+            format!(
+                "over all looks, {} records of accounts had gone and {} tombstones",
+                compacted.superseded, compacted.forgotten
+            ),
             format!("{crashes_in_recovery} recoveries broken off, {torn_commits} torn commits"),
             format!("{dead_logs} logs dead after a failure, {takeovers} folders taken over"),
             format!("{damages} places damaged, of which {damages_noticed} were found"),
@@ -74,10 +80,17 @@ impl Cases for PowerCuts {
         if let Some(fault) = Faulty::ALL.iter().find(|fault| fired[**fault] == 0) {
             return Err(format!("no {fault} in any case").into());
         }
-        require!(
-            self.shown.starts_moved > 0,
-            "nothing has expired in any case"
-        );
+        let Looked {
+            superseded,
+            forgotten,
+        } = self.shown.compacted;
+        for (count, what) in [
+            (self.shown.starts_moved, "start that moved"),
+            (superseded, "record that was compacted away"),
+            (forgotten, "tombstone that went"),
+        ] {
+            require!(count > 0, "no {what} in any case");
+        }
         Ok(Verdict::Shown)
     }
 }

@@ -58,7 +58,7 @@ pub(in crate::log) struct Found {
 }
 
 /// All that was asked for.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::log) struct Model {
     pub(in crate::log) operations: Vec<Operation>,
     pub(in crate::log) appends: Vec<Append>,
@@ -68,11 +68,11 @@ pub(in crate::log) struct Model {
 
 /// What a look has shown.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::log) struct Looked {
+pub(crate) struct Looked {
     /// Records that later ones have taken the place of, and that are gone.
-    pub(in crate::log) superseded: u64,
+    pub(crate) superseded: u64,
     /// Keys of which nothing is left, not even the tombstone.
-    pub(in crate::log) forgotten: u64,
+    pub(crate) forgotten: u64,
 }
 
 impl Model {

@@ -39,6 +39,13 @@ pub(crate) enum Asked {
         topic: usize,
         ticket: Ticket<Topic>,
     },
+    OpenAccounts {
+        ticket: Ticket<Topic>,
+    },
+    KeepAccounts {
+        append: usize,
+        ticket: Ticket<Appended>,
+    },
     Seal {
         topic: usize,
         ticket: Ticket<()>,
@@ -64,9 +71,13 @@ impl Asked {
     pub(super) fn is_acknowledged(&mut self, at_once: &[usize]) -> bool {
         match self {
             Self::Append { topic, .. } if at_once.contains(topic) => false,
-            Self::Append { ticket, .. } => matches!(answered(ticket), Some(Ok(_))),
+            Self::Append { ticket, .. } | Self::KeepAccounts { ticket, .. } => {
+                matches!(answered(ticket), Some(Ok(_)))
+            }
             Self::OpenProducer { ticket, .. } => matches!(answered(ticket), Some(Ok(_))),
-            Self::Create { ticket, .. } => matches!(answered(ticket), Some(Ok(_))),
+            Self::Create { ticket, .. } | Self::OpenAccounts { ticket } => {
+                matches!(answered(ticket), Some(Ok(_)))
+            }
             Self::Seal { ticket, .. } | Self::Move { ticket, .. } => {
                 matches!(answered(ticket), Some(Ok(())))
             }
@@ -113,6 +124,18 @@ impl Scene {
                     return Ok(Some(asked));
                 };
                 self.ledger.topics[*topic].fate = self.outcome(answer)?;
+            }
+            Asked::OpenAccounts { ticket } => {
+                let Some(answer) = answered(ticket) else {
+                    return Ok(Some(asked));
+                };
+                self.ledger.accounts.fate = self.outcome(answer)?;
+            }
+            Asked::KeepAccounts { append, ticket } => {
+                let Some(answer) = answered(ticket) else {
+                    return Ok(Some(asked));
+                };
+                self.accounts_kept(*append, answer)?;
             }
             Asked::Seal { topic, ticket } => {
                 let Some(answer) = answered(ticket) else {
@@ -203,6 +226,18 @@ impl Scene {
             (Some(offsets), _) => ledger.attempts[number].offsets = offsets,
             (None, _) => ledger.attempts[number].fate = fate,
         }
+        Ok(())
+    }
+
+    fn accounts_kept(
+        &mut self,
+        append: usize,
+        answer: levada_log::Result<Appended>,
+    ) -> Result<(), Fault> {
+        let base = answer.as_ref().ok().map(|appended| appended.offsets.start);
+        let fate = self.outcome(answer)?;
+        let append = &mut self.ledger.accounts.model.appends[append];
+        (append.fate, append.base) = (fate, base);
         Ok(())
     }
 

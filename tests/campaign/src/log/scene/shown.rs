@@ -4,6 +4,8 @@ use std::ops::AddAssign;
 
 use levada_testkit::vfs::Fired;
 
+use crate::log::compaction::model::Looked;
+
 /// What scenes have shown.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Shown {
@@ -15,6 +17,8 @@ pub(crate) struct Shown {
     /// Batches that have expired, and how often a start moved for them.
     pub(crate) expired: u64,
     pub(crate) starts_moved: u64,
+    /// What compaction was seen to have done.
+    pub(crate) compacted: Looked,
     pub(crate) restarts: u64,
     pub(crate) crashes_in_recovery: u64,
     pub(crate) torn_commits: u64,
@@ -32,6 +36,8 @@ impl AddAssign for Shown {
         self.zombies += other.zombies;
         self.expired += other.expired;
         self.starts_moved += other.starts_moved;
+        self.compacted.superseded += other.compacted.superseded;
+        self.compacted.forgotten += other.compacted.forgotten;
         self.restarts += other.restarts;
         self.crashes_in_recovery += other.crashes_in_recovery;
         self.torn_commits += other.torn_commits;
