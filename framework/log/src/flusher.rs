@@ -144,17 +144,15 @@ impl Flusher {
             return self.flushing.is_some();
         };
         flushing.take_in(context);
-        if flushing.wants_to_write() {
+        let goes_on = flushing.wants_to_write();
+        if goes_on {
             flushing.write(shared);
         } else if flushing.syncs.is_empty() {
             flushing.end(shared);
             return true;
-        } else {
-            self.flushing = Some(flushing);
-            return false;
         }
         self.flushing = Some(flushing);
-        true
+        goes_on
     }
 }
 

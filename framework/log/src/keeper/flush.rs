@@ -148,7 +148,10 @@ impl Flush {
                     record.failed = Some(reason);
                     record.next = record.next.max(upto);
                 }
-                self.image.kept_journals.push(self.full.number);
+                let kept = &mut self.image.kept_journals;
+                if !kept.contains(&self.full.number) {
+                    kept.push(self.full.number);
+                }
             }
             Err(full @ Failure::NoSpace(_)) => {
                 self.full.partitions.push((partition, upto));

@@ -402,8 +402,9 @@ impl Writer {
             }
         }
         items.append(&mut waiting);
+        let mut turn = Turn::Idle;
         if error.is_full_disk() {
-            items = self.make_room(shared, items);
+            (items, turn) = self.make_room(shared, items);
         }
         for item in items {
             if let Item::End {
@@ -414,19 +415,19 @@ impl Writer {
             }
             item.refuse(error.clone());
         }
-        // Whoever asks next wakes us.
-        Turn::Idle
+        // Whoever asks next wakes us, unless what made room could not be acknowledged yet.
+        turn
     }
 
     /// Writes what makes room, with the reserve if need be; what is left of the items.
     ///
     /// Nothing else is, so a changed retention overtakes what was before it. It may: it touches
     /// nothing that has not been acknowledged.
-    fn make_room(&mut self, shared: &Shared, items: Vec<Item>) -> Vec<Item> {
+    fn make_room(&mut self, shared: &Shared, items: Vec<Item>) -> (Vec<Item>, Turn) {
         let makes_room = |item: &Item| matches!(item, Item::SetRetention { .. });
         let (urgent, mut rest): (Vec<_>, Vec<_>) = items.into_iter().partition(makes_room);
         if urgent.is_empty() {
-            return rest;
+            return (rest, Turn::Idle);
         }
         shared.cleaning.room.release(shared);
         let mut commit = Commit::new();
@@ -435,9 +436,7 @@ impl Writer {
         }
         let entries = std::mem::take(&mut commit.entries);
         match self.write(&entries, commit.acks) {
-            Ok(()) => {
-                self.acknowledge(shared, commit);
-            }
+            Ok(()) => (rest, self.acknowledge(shared, commit)),
             Err(failure) => {
                 if let Failure::Fatal(cause) = failure {
                     shared.die(&cause);
@@ -447,9 +446,9 @@ impl Writer {
                     Taken::Ended(..) => None,
                 });
                 rest.extend(left);
+                (rest, Turn::Idle)
             }
         }
-        rest
     }
 }
 

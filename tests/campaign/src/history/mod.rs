@@ -50,7 +50,7 @@ pub(crate) enum Keeps {
     UntilRestarted,
     /// What was sent within so many milliseconds.
     Younger { millis: u64 },
-    /// Of each [key](key) the last value, and that for so many milliseconds if it is a
+    /// Of each [key] the last value, and that for so many milliseconds if it is a
     /// [tombstone](is_tombstone).
     LastOfKey { millis: u64 },
 }
