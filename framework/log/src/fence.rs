@@ -11,6 +11,9 @@
 //! What this guarantees: **once another instance is in the image, nothing is acknowledged any
 //! more**. A look before the sync would not do, since the folder can be taken during the sync.
 //!
+//! A folder that was moved away has no image, and one that was put in its place has another secret
+//! number: both end the log as well.
+//!
 //! Whoever opens a folder reads the journals first, and looks again at their ends just before it
 //! begins its own. Had they gone on, it would lose what was acknowledged meanwhile; so it leaves
 //! the folder to the log that lives.
@@ -22,8 +25,9 @@
 //!    is lost.
 //! 2. Two logs that open the folder at the same moment can come to the same instance, and neither
 //!    meets the fence.
-//! 3. A file system that shows a renamed file late to another machine shows the fence as late.
-
+//! 3. A copy of the folder of the same instance, put in its place and not opened yet, is not told
+//!    from it: what is acknowledged then is in the folder that was moved away.
+//! 4. A file system that shows a renamed file late to another machine shows the fence as late.
 //!
 //! A look opens the image, for a file that is open already is the old one when it is replaced. It
 //! must not fail because the process has too many files open: so the image that was looked at last
@@ -36,6 +40,7 @@ use crate::{
     Error, Result,
     error::Failure,
     image,
+    meta::Image,
     paths::Paths,
     planted::planted,
     shared::lock,
@@ -43,8 +48,13 @@ use crate::{
 };
 
 /// Knows an image of its own instance when it sees one again.
-#[derive(Debug, Default)]
-pub(crate) struct Fence(Mutex<Seen>);
+#[derive(Debug)]
+pub(crate) struct Fence {
+    /// Another folder may have taken the place of this one, and come to the same instance.
+    nonce: u64,
+    instance: u64,
+    seen: Mutex<Seen>,
+}
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -55,15 +65,25 @@ struct Seen {
 }
 
 impl Fence {
-    /// Fails unless the image is of instance `ours`.
+    /// Of the instance that this image names.
+    pub(crate) fn new(image: &Image) -> Self {
+        Self {
+            nonce: image.nonce,
+            instance: image.instance,
+            seen: Mutex::default(),
+        }
+    }
+
+    /// Fails unless the image is of this instance.
     ///
     /// As long as nobody replaces the image this opens it and reads its head: about a microsecond,
     /// where a sync takes a hundred.
-    pub(crate) fn check(&self, vfs: &dyn Vfs, paths: &Paths, ours: u64) -> Result<(), Failure> {
+    pub(crate) fn check(&self, vfs: &dyn Vfs, paths: &Paths) -> Result<(), Failure> {
         if planted("no_fence") {
             return Ok(());
         }
-        let mut seen = lock(&self.0);
+        let ours = self.instance;
+        let mut seen = lock(&self.seen);
         let file = seen.open(vfs, paths).map_err(Failure::of)?;
         let found = match &file {
             Some(file) => {
@@ -72,7 +92,9 @@ impl Fence {
                     Some(own) if own == head => ours,
                     _ => {
                         let image = image::read_from(&**file, paths);
-                        image.map_err(Failure::Fatal)?.instance
+                        let image = image.map_err(Failure::Fatal)?;
+                        let is_of_this_folder = image.nonce == self.nonce;
+                        if is_of_this_folder { image.instance } else { 0 }
                     }
                 };
                 seen.own = (instance == ours).then_some(head);

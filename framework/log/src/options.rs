@@ -11,6 +11,7 @@ use crate::{
     Error, Log, ReadOnly, Recovery, Result,
     catalog::Catalog,
     cleaner::Cleaning,
+    fence::Fence,
     flusher::{FLUSHERS, Flusher},
     keeper::Keeper,
     limits::MAX_BATCH_BYTES,
@@ -247,6 +248,7 @@ impl Options {
         } = recovered;
         let (catalog, instance, commit) = (Catalog::new(&image), image.instance, image.commit);
         let cleaning = Cleaning::new(&*clock, &image);
+        let fence = Fence::new(&image);
         if is_reserve_spent {
             cleaning.room.spend();
         }
@@ -263,6 +265,7 @@ impl Options {
             spare,
             lock,
             cleaning,
+            fence,
         };
         let shared = Arc::new(Shared::new(parts, 3 + FLUSHERS));
 
@@ -322,6 +325,7 @@ impl Options {
             spare: None,
             lock: Box::new(()),
             cleaning,
+            fence: Fence::new(&Image::default()),
         };
         let shared = Arc::new(Shared::new(parts, 1));
         shared.queue.close(&refusal);

@@ -215,6 +215,7 @@ pub(crate) struct Parts {
     pub(crate) spare: Option<u64>,
     pub(crate) lock: FolderLock,
     pub(crate) cleaning: Cleaning,
+    pub(crate) fence: Fence,
 }
 
 /// What a user may choose.
@@ -247,6 +248,7 @@ impl Shared {
             spare,
             lock,
             cleaning,
+            fence,
         } = parts;
         Self {
             vfs,
@@ -266,7 +268,7 @@ impl Shared {
             stopping: AtomicBool::new(false),
             keeper: AtomicWaker::new(),
             cleaning,
-            fence: Fence::default(),
+            fence,
             running: Mutex::new(Running {
                 works,
                 lock: Some(lock),
@@ -321,7 +323,7 @@ impl Shared {
 
     /// Fails unless the folder still belongs to this instance: see [`fence`](crate::fence).
     pub(crate) fn check_fence(&self) -> Result<(), Failure> {
-        self.fence.check(&*self.vfs, &self.paths, self.instance)
+        self.fence.check(&*self.vfs, &self.paths)
     }
 
     /// Says that one of the works has ended.

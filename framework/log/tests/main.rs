@@ -6,6 +6,8 @@
 //! | [`zero_copy`] | a fetched record lies in the fetched buffer; no allocation per record |
 //! | [`groups`] | positions are durable; a sealed topic stays sealed; names are checked |
 //! | [`one_process`] | one log at a time has a data folder |
+//! | [`moved`] | a folder that is not its log's any more, or older than was known, is noticed |
+//! | [`memory`] | a log that gets no more memory has lost nothing that was acknowledged |
 //! | [`quotas`] | no more is appended than a quota allows, and no less |
 //! | [`seek`] | groups are moved by plans, nothing by mistake, and new ones join live |
 //! | [`ahead`] | who goes through is read ahead for, and sees nothing else of it |
@@ -55,6 +57,8 @@ mod format;
 mod groups;
 mod hostile;
 mod machine;
+mod memory;
+mod moved;
 mod one_process;
 mod open_files;
 mod producers;

@@ -240,6 +240,47 @@ fn crash_before_any_call_keeps_all_that_has_not_expired_and_leaves_no_file_behin
 }
 
 #[test]
+fn full_disk_is_made_room_on_only_once_the_image_that_is_found_is_durable() {
+    let open = |fs, clock: &TestClock| Machine::on(fs, clock.clone(), Arc::new(|options| options));
+    let image = |fs: FaultyFs| fs.contents("/data/image");
+    let (mut renamed, mut cuts) = (0, 0);
+    for call in 0..stopped_after(None).0.calls() {
+        let (fs, clock, acknowledged) = stopped_after(Some(call));
+        // Only where it was killed between the renaming of an image and the sync of that.
+        let durable = image(fs.power_cut(Keep::Nothing));
+        if durable.is_none() || durable == image(fs.kill()) {
+            continue;
+        }
+        renamed += 1;
+        // The next opening finds the disk full, and the power is cut before any of its calls.
+        for later in 0.. {
+            let found = fs.kill();
+            found.set_room(Some(0));
+            found.inject(Fault::Crash, When::After(later));
+            let opened = open(found.clone(), &clock).map(drop);
+            let cut = found.power_cut(Keep::Nothing);
+            cut.heal();
+            // As the clock is set back nothing expires while that is read.
+            let machine = open(cut, &TestClock::at(START)).unwrap();
+            let Ok(topic) = machine.log.topic("orders") else {
+                assert_eq!(acknowledged, 0);
+                break;
+            };
+            let orders = topic.partition(0).unwrap();
+            let (start, end) = (orders.start(), orders.visible_end());
+            assert!(end >= acknowledged, "call {call}, {later}: {end}");
+            let there: Vec<_> = (start..end).collect();
+            assert_eq!(machine.offsets(&orders), there, "call {call}, {later}");
+            if opened.is_ok() {
+                break;
+            }
+            cuts += 1;
+        }
+    }
+    assert!(renamed > 3 && cuts > 50, "{renamed}, {cuts}");
+}
+
+#[test]
 fn what_has_expired_goes_also_while_there_is_always_something_to_flush() {
     let machine = Machine::with(|options| options.journal_bytes(64 << 10));
     let kept = Retention::forever().bytes(32 << 10);

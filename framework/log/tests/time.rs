@@ -13,13 +13,16 @@ use std::{
 
 use levada_core::{Clock as _, Timestamp};
 use levada_log::{
-    Error, Log, Partition,
+    Batch, Compression, Error, Log, Partition, Record, Retention, TopicOptions,
     vfs::{Open, OsFs, Vfs, VfsFile},
 };
 
-use levada_testkit::TestClock;
+use levada_testkit::{TestClock, vfs::Keep};
 
-use crate::support::{batch, found, made, pass_to_file, pass_to_os, segments, small};
+use crate::{
+    machine::{Machine, START},
+    support::{batch, found, made, pass_to_file, pass_to_os, segments, small},
+};
 
 /// What is appended at each of these times: some have many batches, some gaps have none.
 fn append(clock: &TestClock, orders: &Partition) -> Vec<(u64, i64)> {
@@ -70,6 +73,60 @@ fn every_time_finds_the_first_offset_appended_at_or_after_it() {
         assert!(segments(folder.path()).len() > 4);
         check(&found(&log, "orders"), &appended);
     }
+}
+
+#[test]
+fn event_times_of_any_size_come_back_and_nothing_is_found_or_removed_by_them() {
+    let extremes = [i64::MAX, 0, i64::MIN, -1, i64::MAX - 1, 1 << 62].map(Timestamp::from_millis);
+    let hour = Duration::from_hours(1);
+    let machine = Machine::new();
+    let kept = Retention::forever().age(100 * hour);
+    let plain = TopicOptions::new().retention(kept);
+    let compacted = TopicOptions::new().retention(Retention::forever().compacted());
+    let packed = plain.clone().compression(Compression::Lz4);
+    for (name, options) in [
+        ("plain", plain),
+        ("compacted", compacted),
+        ("packed", packed),
+    ] {
+        let partition = machine.made(name, options).remove(0);
+        for (number, event_time) in (0_u8..).zip(extremes) {
+            let mut both = Batch::new();
+            for (at, event_time) in [event_time, extremes[0]].into_iter().enumerate() {
+                let key = [number, u8::from(at > 0)];
+                let record = Record {
+                    key: Some(&key),
+                    event_time,
+                    ..Record::of(&[7; 500])
+                };
+                both.push(&record).unwrap();
+            }
+            machine.wait(partition.append(both)).unwrap();
+        }
+    }
+    let check = |machine: &Machine| {
+        for name in ["plain", "compacted", "packed"] {
+            let partition = machine.found(name, 0);
+            let mut times = Vec::new();
+            while times.len() < 2 * extremes.len() {
+                let from = times.len() as u64;
+                let fetched = machine.wait(partition.fetch(from, 1)).unwrap();
+                let before = times.len();
+                times.extend(fetched.records().map(|it| it.event_time));
+                assert!(times.len() > before, "{name} from {from}");
+            }
+            let expected = extremes.into_iter().flat_map(|it| [it, extremes[0]]);
+            assert!(times.into_iter().eq(expected), "{name}");
+            let since = |time| machine.wait(partition.offset_at(time)).unwrap();
+            assert_eq!([START, START + hour].map(since), [0, 12], "{name}");
+        }
+    };
+    check(&machine);
+    machine.flush();
+    // Each segment is looked at, by what cleans and by what compacts.
+    (0..5).for_each(|_| machine.pass(2 * hour));
+    check(&machine);
+    check(&machine.power_cut(Keep::Nothing));
 }
 
 #[test]

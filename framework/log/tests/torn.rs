@@ -2,7 +2,15 @@
 
 use std::{fs, path::Path};
 
-use crate::support::{batch, copy, found, in_memory, journal, made, read_all, reopened, small};
+use levada_log::{
+    TopicOptions,
+    vfs::{Open, Vfs as _},
+};
+
+use crate::{
+    machine::Machine,
+    support::{batch, copy, found, in_memory, journal, made, read_all, reopened, small},
+};
 
 /// A folder whose log stopped in the middle of its life, with `commits` group commits of one
 /// record.
@@ -91,5 +99,42 @@ fn recovery_that_crashed_and_ran_again_comes_to_the_same() {
         let log = reopened(small, crash.path());
         assert!(!log.recovery().clean);
         assert_eq!(read_all(&found(&log, "orders"), 0).len(), 5);
+    }
+}
+
+#[test]
+fn commit_torn_at_any_sector_over_what_the_file_held_before_is_not_mixed_with_it() {
+    const COUNT: u64 = 43;
+    let machine = Machine::with(|options| options.journal_bytes(64 << 10));
+    let orders = machine.made("orders", TopicOptions::new()).remove(0);
+    let value = |number: u64| format!("{number:05}").repeat(1500).into_bytes();
+    let append = |number| machine.append(&orders, &value(number));
+    // As long as each journal takes the file of an older one, whose frames lie where its own will.
+    (0..COUNT).for_each(|number| drop(append(number)));
+    machine.rest();
+    let files = machine.fs.files();
+    let journal = files.iter().rfind(|it| it.starts_with("/data/journal"));
+    let journal = journal.unwrap();
+    let before = machine.fs.contents(journal).unwrap();
+    append(COUNT);
+    let after = machine.fs.contents(journal).unwrap();
+    assert_eq!(before.len(), after.len(), "the file was there");
+    let differs = |at: &usize| before[*at] != after[*at];
+    let first = (0..after.len()).find(differs).unwrap() / 4096 * 4096;
+    let last = (0..after.len()).rfind(differs).unwrap();
+    assert_eq!(before[first..first + 4], *b"LVFr", "a frame of before");
+
+    for cut in (first..=last + 512).step_by(512) {
+        let new_old = [&after[..cut], &before[cut..]].concat();
+        let old_new = [&before[..cut], &after[cut..]].concat();
+        for (torn, is_whole) in [(new_old, cut > last), (old_new, cut == first)] {
+            let fs = machine.fs.kill();
+            let file = fs.open(journal, Open::Write).unwrap();
+            file.write_all_at(&torn, 0).unwrap();
+            let machine = machine.started(fs).unwrap();
+            let all = machine.steps.read_all(&machine.found("orders", 0));
+            let expected = (0..COUNT + u64::from(is_whole)).map(|number| (number, value(number)));
+            assert!(all.into_iter().eq(expected), "cut at {cut} from {first}");
+        }
     }
 }

@@ -44,18 +44,20 @@ pub enum Error {
         .0.display()
     )]
     InUse(PathBuf),
-    /// Somebody else has opened the data folder meanwhile, past the lock.
+    /// Somebody else has opened the data folder meanwhile, past the lock, or it is not there any
+    /// more.
     #[error(
-        "data folder {} was opened by instance {found} while instance {ours} was running: this \
-         instance stops writing; make sure that one program at a time uses the folder",
-        .folder.display()
+        "data folder {} was {} while instance {ours} was running: this instance stops writing; \
+         make sure that one program at a time uses the folder",
+        .folder.display(), taken(*.found)
     )]
     Fenced {
         /// The data folder.
         folder: PathBuf,
         /// This instance.
         ours: u64,
-        /// The instance that the folder names now.
+        /// The instance that the folder names now; 0 if it was moved away, or another is in its
+        /// place.
         found: u64,
     },
     /// A name is not allowed.
@@ -387,6 +389,14 @@ impl Error {
                 source: Arc::new(source),
             },
         }
+    }
+}
+
+/// What has become of a folder that this instance of it names, or none.
+fn taken(found: u64) -> String {
+    match found {
+        0 => "moved away or replaced".to_owned(),
+        found => format!("opened by instance {found}"),
     }
 }
 

@@ -4,8 +4,12 @@ use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
-use super::{Aborted, Image, OpenTransaction, Outcome, ProducerImage, Settings, TopicImage};
-use crate::{Error, Result, Retention, partition::PartitionId, planted::planted};
+use super::{
+    Aborted, Image, OpenTransaction, Outcome, ProducerImage, Settings, TopicImage, decode,
+};
+use crate::{
+    Error, Result, Retention, limits::MAX_PARTITIONS, partition::PartitionId, planted::planted,
+};
 
 /// What happened to the metadata, as an entry of a frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,17 +55,24 @@ impl Change {
     }
 
     pub(crate) fn decode(bytes: &[u8], path: &Path) -> Result<Self> {
-        rmp_serde::from_slice(bytes).map_err(|error| match unknown_kind(bytes) {
+        let unusable = |reason: String| Error::Unusable {
+            path: path.to_path_buf(),
+            reason: format!("a metadata change in it {reason}"),
+            remedy: "restore the data folder from a copy",
+        };
+        let change = decode(bytes).map_err(|error| match unknown_kind(bytes) {
             Some(feature) => Error::Newer {
                 path: path.to_path_buf(),
                 feature,
             },
-            None => Error::Unusable {
-                path: path.to_path_buf(),
-                reason: format!("a metadata change in it cannot be read ({error})"),
-                remedy: "restore the data folder from a copy",
-            },
-        })
+            None => unusable(format!("cannot be read ({error})")),
+        })?;
+        match change {
+            Self::TopicCreated { partitions, .. } if partitions > MAX_PARTITIONS => {
+                Err(unusable(format!("creates {partitions} partitions")))
+            }
+            change => Ok(change),
+        }
     }
 }
 
@@ -72,8 +83,8 @@ impl Change {
 )]
 fn unknown_kind(bytes: &[u8]) -> Option<String> {
     // A variant without fields is a word; any other is a map from one word.
-    let word = rmp_serde::from_slice::<String>(bytes);
-    let map = || rmp_serde::from_slice::<BTreeMap<String, IgnoredAny>>(bytes).ok();
+    let word = decode::<String>(bytes);
+    let map = || decode::<BTreeMap<String, IgnoredAny>>(bytes).ok();
     word.ok().or_else(|| map()?.into_keys().next())
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{PartitionImage, ProducerImage, SegmentName};
+use super::{PartitionImage, ProducerImage, SegmentName, decode};
 use crate::{Acks, Compression, Error, Result, Retention, partition::PartitionId};
 
 /// Features that an image may require and this release has. None yet.
@@ -88,7 +88,7 @@ impl Image {
             reason: format!("its checksum is right but it cannot be read ({error})"),
             remedy: "restore the data folder from a copy",
         };
-        let required: Required = rmp_serde::from_slice(bytes).map_err(unreadable)?;
+        let required: Required = decode(bytes).map_err(unreadable)?;
         let unknown = required
             .requires
             .into_iter()
@@ -99,7 +99,7 @@ impl Image {
                 feature,
             });
         }
-        rmp_serde::from_slice(bytes).map_err(unreadable)
+        decode(bytes).map_err(unreadable)
     }
 
     /// Where the first open transaction of a partition starts: all before it is decided.

@@ -25,7 +25,19 @@ mod segments;
 #[cfg(test)]
 mod tests;
 
+use serde::de::DeserializeOwned;
+
 pub(crate) use change::Change;
 pub(crate) use image::{Image, Positions, Settings, TopicImage};
 pub(crate) use partition::{Aborted, PartitionImage, Segment, SegmentName, Sequenced, Swept};
 pub(crate) use producer::{OpenTransaction, Outcome, ProducerImage};
+
+/// Deeper than metadata ever is, and shallow enough for a small stack.
+const MAX_DEPTH: usize = 32;
+
+/// Reads `MessagePack` that may be nested by somebody else, also where it is passed over.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, rmp_serde::decode::Error> {
+    let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
+    reader.set_max_depth(MAX_DEPTH);
+    T::deserialize(&mut reader)
+}

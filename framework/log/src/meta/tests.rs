@@ -1,9 +1,9 @@
 //! Changes and images come back as they were; what a newer release wrote is refused.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, thread};
 
 use super::*;
-use crate::{Error, partition::PartitionId};
+use crate::{Error, MAX_PARTITIONS, partition::PartitionId};
 
 fn created() -> Change {
     Change::TopicCreated {
@@ -72,4 +72,109 @@ fn what_a_newer_release_requires_is_refused_by_name() {
     let later = rmp_serde::to_vec_named(&BTreeMap::from([("TopicGrown", 16)])).unwrap();
     let error = Change::decode(&later, path).unwrap_err();
     assert!(matches!(error, Error::Newer { feature, .. } if feature == "TopicGrown"));
+}
+
+/// An image as `MessagePack` that has one field more.
+fn image_with(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Image::default().encode();
+    assert_eq!(bytes[0] & 0xf0, 0x80, "a map of up to 15 fields");
+    bytes[0] += 1;
+    bytes.extend_from_slice(b"\xa5later");
+    bytes.extend_from_slice(field);
+    bytes
+}
+
+/// A change of this kind, as `MessagePack`.
+fn change_of(body: &[u8]) -> Vec<u8> {
+    [b"\x81\xaaTopicGrown".as_slice(), body].concat()
+}
+
+/// A front of `MessagePack`, so many times.
+const LEVELS: [&[u8]; 4] = [
+    b"\x91",                     // An array.
+    b"\x81\xa1x",                // A map from a word,
+    b"\x81",                     // and from a map.
+    b"\xdd\xff\xff\xff\xff\x91", // One that says it is very long.
+];
+
+#[test]
+fn nesting_overflows_no_small_stack_takes_no_memory_and_what_is_not_deep_is_passed_over() {
+    let path = Path::new("x");
+    let tried = thread::Builder::new().stack_size(256 << 10).spawn(move || {
+        for (level, deep) in LEVELS[..2]
+            .iter()
+            .flat_map(|it| [1, 8, 25].map(|n| (it, n)))
+        {
+            let nested = [&level.repeat(deep)[..], b"\xc0"].concat();
+            let image = Image::decode(&image_with(&nested), path);
+            assert_eq!(image.unwrap(), Image::default());
+            let refused = Change::decode(&change_of(&nested), path).unwrap_err();
+            assert!(matches!(refused, Error::Newer { .. }), "{refused}");
+        }
+        for (level, deep) in LEVELS
+            .iter()
+            .flat_map(|it| [40, 1000, 100_000].map(|n| (it, n)))
+        {
+            let bomb = level.repeat(deep);
+            let enough = 2 * bomb.len() as u64 + (64 << 10);
+            for bytes in [image_with(&bomb), change_of(&bomb), bomb] {
+                let measured = allocation_counter::measure(|| {
+                    let image = Image::decode(&bytes, path).map(drop);
+                    let change = Change::decode(&bytes, path).map(drop);
+                    for refused in [image, change] {
+                        assert!(
+                            matches!(refused, Err(Error::Unusable { .. })),
+                            "{refused:?}"
+                        );
+                    }
+                });
+                assert!(measured.bytes_max < enough, "{measured:?} for {enough}");
+            }
+        }
+    });
+    tried.unwrap().join().unwrap();
+}
+
+#[test]
+fn lists_that_say_they_are_long_take_little_memory() {
+    let path = Path::new("x");
+    let bytes = Image::default().encode();
+    for field in [
+        "requires",
+        "kept_journals",
+        "topics",
+        "groups",
+        "producers",
+        "dropped",
+    ] {
+        let name = bytes
+            .windows(field.len())
+            .position(|at| at == field.as_bytes());
+        let (front, back) = bytes.split_at(name.unwrap() + field.len());
+        for head in [0xdb, 0xc6, 0xdd, 0xdf] {
+            let lie = [front, &[head, 0xff, 0xff, 0xff, 0xff], &back[1..]].concat();
+            let measured = allocation_counter::measure(|| {
+                let refused = Image::decode(&lie, path).unwrap_err();
+                assert!(matches!(refused, Error::Unusable { .. }), "{refused}");
+            });
+            // What a list says is believed up to a mebibyte.
+            assert!(measured.bytes_max < 2 << 20, "{field}: {measured:?}");
+        }
+    }
+}
+
+#[test]
+fn topic_of_more_partitions_than_there_can_be_is_refused() {
+    let of = |partitions| Change::TopicCreated {
+        id: 1,
+        name: "orders".to_owned(),
+        partitions,
+        settings: Settings::default(),
+    };
+    let decode = |change: Change| Change::decode(&change.encode(), Path::new("x"));
+    assert!(decode(of(MAX_PARTITIONS)).is_ok());
+    for many in [MAX_PARTITIONS + 1, u32::MAX] {
+        let refused = decode(of(many)).unwrap_err();
+        assert!(matches!(refused, Error::Unusable { .. }), "{refused}");
+    }
 }

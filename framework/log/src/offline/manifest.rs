@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result, envelope,
     limits::MAX_IMAGE_BYTES,
-    meta::SegmentName,
+    meta::{self, SegmentName},
     partition::PartitionId,
     paths::Paths,
     vfs::{Open, Vfs},
@@ -108,7 +108,7 @@ impl Manifest {
         }
         let mut bytes = vec![0; len];
         file.read_exact_at(&mut bytes, 0).map_err(failed)?;
-        let manifest: Self = rmp_serde::from_slice(KIND.unwrap(&bytes, &path)?).map_err(|e| {
+        let manifest: Self = meta::decode(KIND.unwrap(&bytes, &path)?).map_err(|e| {
             unusable(&format!(
                 "its checksum is right but it cannot be read ({e})"
             ))
