@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use levada_log::{Acks, Error, Partition, TopicOptions, Transaction};
-use levada_testkit::vfs::Keep;
+use levada_testkit::vfs::{Fault, Keep, When};
 
 use crate::{machine::Machine, support::batch};
 
@@ -301,6 +301,42 @@ fn positions_move_with_a_commit_and_with_nothing_else() {
     let (left, right) = (machine.found("orders", 0), machine.found("orders", 1));
     assert_eq!(machine.log.group("shop").unwrap().position(&left), Some(1));
     assert_eq!(machine.values(&right), ["TEA"]);
+}
+
+#[test]
+fn end_of_a_transaction_is_there_whole_or_not_at_all_wherever_the_power_is_cut() {
+    let mut times = [0; 2];
+    for calls in 0.. {
+        let (machine, [left, right]) = scene();
+        let group = machine.log.group("shop").unwrap();
+        let mut shop = machine.producer("shop");
+        let sale = shop.begin().unwrap();
+        add(&machine, &sale, &left, b"tea");
+        add(&machine, &sale, &right, b"jam");
+        machine.append(&right, b"next");
+        machine.fs.inject(Fault::Crash, When::After(calls));
+        let ended = machine.wait(sale.commit_with(&group, &[(&left, 0)]));
+        let is_shown = group.position(&left).is_some() || right.visible_end() > 0;
+        for keep in [Keep::Nothing, Keep::Everything] {
+            let machine = machine.power_cut(keep);
+            let [left, right] = [0, 1].map(|it| machine.found("orders", it));
+            let group = machine.log.group("shop").unwrap();
+            let found = [left.clone(), right].map(|it| machine.values(&it).join(", "));
+            let found = found.join("; ");
+            let is_there = group.position(&left).is_some();
+            let expected = if is_there { "tea; jam, next" } else { "; next" };
+            assert_eq!(found, expected, "after {calls} calls, {keep:?}");
+            assert!(
+                is_there || !is_shown && ended.is_err(),
+                "after {calls} calls"
+            );
+            times[usize::from(is_there)] += 1;
+        }
+        if ended.is_ok() {
+            break;
+        }
+    }
+    assert!(times.iter().all(|times| *times > 2), "{times:?}");
 }
 
 #[test]
