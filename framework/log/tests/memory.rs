@@ -20,7 +20,7 @@ fn hungry_process() {
     let mut hoard = Vec::new();
     let mut bytes = 64 << 20;
     for number in 0..10_000_u64 {
-        let appended = orders.append(batch(&[&[7; RECORD]])).wait().unwrap();
+        let appended = orders.append(batch(&[&vec![7; RECORD]])).wait().unwrap();
         assert_eq!(appended.offsets.start, number);
         // Past what the harness catches.
         writeln!(std::io::stderr(), "acknowledged {number}").unwrap();
@@ -61,5 +61,5 @@ fn process_that_gets_no_more_memory_has_lost_nothing_that_was_acknowledged() {
     let log = small().open(folder.path()).unwrap();
     let all = read_all(&found(&log, "orders"), 0);
     assert!((acknowledged..=acknowledged + 1).contains(&all.len()));
-    assert!(all.iter().all(|(_, value)| *value == [7; RECORD]));
+    assert!(all.iter().all(|(_, value)| *value == vec![7; RECORD]));
 }
