@@ -61,8 +61,5 @@ fn process_that_gets_no_more_memory_has_lost_nothing_that_was_acknowledged() {
     let log = small().open(folder.path()).unwrap();
     let all = read_all(&found(&log, "orders"), 0);
     assert!((acknowledged..=acknowledged + 1).contains(&all.len()));
-    assert!(
-        all.iter()
-            .all(|(_, value)| value.len() == RECORD && value.iter().all(|byte| *byte == 7))
-    );
+    assert!(all.iter().all(|(_, value)| *value == vec![7; RECORD]));
 }

@@ -11,7 +11,9 @@ use crate::{
     support::{batch, copy, found, made, read_all, reopened, small},
 };
 
-/// What becomes of a folder while its log runs; there is another beside it.
+/// What becomes of a folder while its log runs: given a place aside, and the folder.
+type Event = fn(&Path, &Path);
+
 fn moved(to: &Path, folder: &Path) {
     fs::rename(folder, to).unwrap();
 }
@@ -28,7 +30,7 @@ fn begun(folder: &Path) -> Log {
 
 #[test]
 fn log_whose_folder_was_moved_removed_or_replaced_acknowledges_nothing_more() {
-    let events: [(&str, fn(&Path, &Path)); 4] = [
+    let events: [(&str, Event); 4] = [
         ("moved", moved),
         ("removed", |_, folder| fs::remove_dir_all(folder).unwrap()),
         ("replaced by another", |aside, folder| {
@@ -117,10 +119,10 @@ fn older_copy_has_the_positions_of_its_time_and_refuses_a_producer_that_is_ahead
         machine.log.group("sink").unwrap(),
     );
     let append = |sequence| machine.wait(import.append(&orders, sequence, batch(&[b"x"])));
-    (0..5).for_each(|n| drop(append(n).unwrap()));
+    (0..5).for_each(|n| assert_eq!(append(n).unwrap().offsets.start, n));
     machine.wait(group.commit(&[(&orders, 3)])).unwrap();
     let old = machine.fs.kill();
-    (5..10).for_each(|n| drop(append(n).unwrap()));
+    (5..10).for_each(|n| assert_eq!(append(n).unwrap().offsets.start, n));
     machine.wait(group.commit(&[(&orders, 9)])).unwrap();
 
     // Whoever worked with the newer one goes on where it stood.

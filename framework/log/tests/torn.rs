@@ -110,7 +110,7 @@ fn commit_torn_at_any_sector_over_what_the_file_held_before_is_not_mixed_with_it
     let value = |number: u64| format!("{number:05}").repeat(1500).into_bytes();
     let append = |number| machine.append(&orders, &value(number));
     // As long as each journal takes the file of an older one, whose frames lie where its own will.
-    (0..COUNT).for_each(|number| drop(append(number)));
+    (0..COUNT).for_each(|number| assert_eq!(append(number).offsets.start, number));
     machine.rest();
     let files = machine.fs.files();
     let journal = files.iter().rfind(|it| it.starts_with("/data/journal"));

@@ -97,6 +97,17 @@ const LEVELS: [&[u8]; 4] = [
     b"\xdd\xff\xff\xff\xff\x91", // One that says it is very long.
 ];
 
+/// Asserts that these are refused as an image, and as a change.
+fn assert_unusable(bytes: &[u8]) {
+    let path = Path::new("x");
+    let image = Image::decode(bytes, path).map(drop);
+    let change = Change::decode(bytes, path).map(drop);
+    for refused in [image, change] {
+        let is_unusable = matches!(refused, Err(Error::Unusable { .. }));
+        assert!(is_unusable, "{refused:?}");
+    }
+}
+
 #[test]
 fn nesting_overflows_no_small_stack_takes_no_memory_and_what_is_not_deep_is_passed_over() {
     let path = Path::new("x");
@@ -118,16 +129,7 @@ fn nesting_overflows_no_small_stack_takes_no_memory_and_what_is_not_deep_is_pass
             let bomb = level.repeat(deep);
             let enough = 2 * bomb.len() as u64 + (64 << 10);
             for bytes in [image_with(&bomb), change_of(&bomb), bomb] {
-                let measured = allocation_counter::measure(|| {
-                    let image = Image::decode(&bytes, path).map(drop);
-                    let change = Change::decode(&bytes, path).map(drop);
-                    for refused in [image, change] {
-                        assert!(
-                            matches!(refused, Err(Error::Unusable { .. })),
-                            "{refused:?}"
-                        );
-                    }
-                });
+                let measured = allocation_counter::measure(|| assert_unusable(&bytes));
                 assert!(measured.bytes_max < enough, "{measured:?} for {enough}");
             }
         }
