@@ -6,6 +6,7 @@
 //! `--judge FILE` judges a history that any run has recorded.
 
 mod campaign;
+mod folder;
 mod history;
 mod log;
 mod machine;

@@ -8,7 +8,7 @@ pub(crate) mod ext4;
 pub(crate) mod failed_sync;
 pub(crate) mod points;
 
-use std::{env, fs, path::Path, process::Command};
+use std::{env, process::Command};
 
 use crate::campaign::{Fault, Skipped};
 
@@ -30,19 +30,4 @@ fn lacks(name: &str, reason: &str) -> Fault {
         return format!("LEVADA_REQUIRE lists `{name}`: {reason}").into();
     }
     Skipped(reason.to_owned()).into()
-}
-
-/// Copies a folder and all below it.
-fn copy_folder(from: &Path, to: &Path) -> Result<(), Fault> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }

@@ -7,14 +7,17 @@ pub(crate) mod acknowledged;
 pub(crate) mod child;
 mod tally;
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{process::Command, time::Duration};
 
 use levada_core::{Clock, Rng, Seed, SystemClock};
 use levada_testkit::{Heard, Victim};
 use tempfile::TempDir;
 
 use super::require;
-use crate::campaign::{Campaign, Cases, Fault, Verdict};
+use crate::{
+    campaign::{Campaign, Cases, Fault, Verdict},
+    folder,
+};
 use acknowledged::Acknowledged;
 pub(crate) use child::child;
 use child::{CHILD, Event};
@@ -176,7 +179,7 @@ impl Kills {
             return Ok(());
         }
         let copy = TempDir::new()?;
-        copy_folder(&self.data(), copy.path())?;
+        folder::copy(&self.data(), copy.path())?;
         let log = child::options().open(copy.path())?;
         self.tally.torn += u64::from(log.recovery().cut.is_some());
         self.acknowledged.compare(&log, cycle)?;
@@ -219,20 +222,6 @@ fn plan(rng: &mut Rng) -> Plan {
         2..4 => Plan::Rolling(1 + rng.below(20), short / 2),
         _ => Plan::After(long),
     }
-}
-
-fn copy_folder(from: &Path, to: &Path) -> Result<(), Fault> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -22,9 +22,10 @@ use std::{
 use levada_testkit::{Heard, Victim};
 use tempfile::TempDir;
 
-use super::{copy_folder, lacks, run};
+use super::{lacks, run};
 use crate::{
     campaign::{Campaign, Cases, Fault, Verdict},
+    folder,
     log::require,
 };
 pub(crate) use child::child;
@@ -140,7 +141,7 @@ impl Points {
         let rests_said = rests.to_string();
         let copy = || {
             let copy = TempDir::new()?;
-            copy_folder(folder, copy.path())?;
+            folder::copy(folder, copy.path())?;
             Ok::<_, Fault>(copy)
         };
         let first = copy()?;
@@ -259,7 +260,7 @@ fn look_at_copy(folder: &Path, rests: u32) -> Result<Seen, Fault> {
     let copy = TempDir::new()?;
     let data = folder.join("data");
     if data.exists() {
-        copy_folder(&data, copy.path())?;
+        folder::copy(&data, copy.path())?;
     }
     look(copy.path(), rests)
 }
