@@ -55,8 +55,8 @@ pub(crate) enum SlotState {
 
 /// What the writer may do with a full journal.
 pub(crate) enum Room {
-    /// Leave it, and use the file of this old one for the next.
-    Free { spare: Option<u64> },
+    /// Leave it.
+    Free,
     /// Wait to be woken.
     Wait,
     /// Refuse what waits: the disk is full. Being asked makes the keeper try again.
@@ -74,9 +74,7 @@ impl FlushSlot {
     pub(crate) fn room(&self) -> Room {
         let mut slot = lock(&self.0);
         match &slot.state {
-            SlotState::Free => Room::Free {
-                spare: slot.spare.take(),
-            },
+            SlotState::Free => Room::Free,
             SlotState::Given(_) | SlotState::Flushing => Room::Wait,
             SlotState::NoSpace(error) => {
                 let error = error.clone();
@@ -145,6 +143,11 @@ impl FlushSlot {
         if matches!(slot.state, SlotState::NoSpace(_)) {
             slot.state = SlotState::Flushing;
         }
+    }
+
+    /// The old journal whose file is to be used for the next, if there is one.
+    pub(crate) fn take_spare(&self) -> Option<u64> {
+        lock(&self.0).spare.take()
     }
 
     /// Keeps an old journal's file for later; `false` if there is one already.

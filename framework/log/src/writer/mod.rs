@@ -198,14 +198,14 @@ impl Writer {
 
     /// Starts the next journal and leaves the full one to the keeper; `false` if that must wait.
     fn roll(&mut self, shared: &Shared) -> Result<bool, Failure> {
-        let spare = match shared.flush.room() {
-            Room::Free { spare } => spare,
+        match shared.flush.room() {
+            Room::Free => {}
             Room::Wait => return Ok(false),
             Room::NoSpace(error) => {
                 shared.keeper.wake();
                 return Err(Failure::NoSpace(error));
             }
-        };
+        }
         shared.check_fence()?;
         let number = self.journal.number();
         let next = JournalId {
@@ -213,6 +213,7 @@ impl Writer {
             ..self.id
         };
         let synced = self.journal.synced();
+        let spare = shared.flush.take_spare();
         let next_journal = Journal::create(&*shared.vfs, &shared.paths, next, synced, spare)?;
         let full = std::mem::replace(&mut self.journal, next_journal);
         // Of the one before, all is in segments by now.
