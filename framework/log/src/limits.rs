@@ -33,6 +33,9 @@ pub(crate) const COMMIT_RECORDS: u64 = 4 << 20;
 pub(crate) const MAX_OFFSETS_PER_COMMIT: u64 = 8 << 20;
 /// More offsets than group commits that were not synced can hold: there is a sync before.
 pub(crate) const MAX_UNSYNCED_OFFSETS: u64 = 2 * MAX_OFFSETS_PER_COMMIT;
+/// More than anything that a log counts comes to: at a billion a second it takes 146 years. Whoever
+/// names more has forged a checksum. It is refused where it is read, so that sums stay in range.
+pub(crate) const MAX_COUNT: u64 = 1 << 62;
 
 const _: () = assert!(MAX_RECORD_BYTES < MAX_BATCH_BYTES);
 const _: () = assert!(COMMIT_BYTES + MAX_BATCH_BYTES + (MAX_ENTRIES + 2) * 32 < MAX_FRAME_BYTES);

@@ -14,7 +14,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{meta::SegmentName, partition::PartitionId};
+use crate::{limits::MAX_COUNT, meta::SegmentName, partition::PartitionId};
 
 /// Paths below one data folder.
 #[derive(Clone, Debug)]
@@ -82,12 +82,15 @@ impl Paths {
 pub(crate) fn number(name: &std::ffi::OsStr) -> Option<u64> {
     let name = name.to_str()?;
     let ours = name.len() == 20 && name.bytes().all(|b| b.is_ascii_digit());
-    if ours { name.parse().ok() } else { None }
+    let number = if ours { name.parse().ok() } else { None };
+    number.filter(|number| *number <= MAX_COUNT)
 }
 
-/// Whether a file of ours is named as a segment that was compacted.
-pub(crate) fn is_compacted(name: &std::ffi::OsStr) -> bool {
-    let parts = name.to_str().and_then(|name| name.split_once('.'));
+/// Whether a file of ours is named as a segment.
+pub(crate) fn is_segment(name: &std::ffi::OsStr) -> bool {
+    let parts = name
+        .to_str()
+        .map(|name| name.split_once('.').unwrap_or((name, "0")));
     parts.is_some_and(|(base, generation)| {
         number(base.as_ref()).is_some() && generation.parse::<u32>().is_ok()
     })

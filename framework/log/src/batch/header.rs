@@ -4,7 +4,7 @@ use levada_core::Timestamp;
 
 use crate::{
     le::{u16_at, u32_at, u64_at},
-    limits::MAX_BATCH_BYTES,
+    limits::{MAX_BATCH_BYTES, MAX_COUNT},
     partition::PartitionId,
 };
 
@@ -182,7 +182,7 @@ impl Header {
         let last = header
             .base_offset
             .checked_add(u64::from(header.last_offset_delta));
-        if header.len > MAX_BATCH_BYTES || last.is_none_or(|last| last == u64::MAX) {
+        if header.len > MAX_BATCH_BYTES || last.is_none_or(|last| last > MAX_COUNT) {
             return Err("the header of a batch names an impossible size");
         }
         if header.count == 0 || header.count - 1 > header.last_offset_delta {
@@ -203,7 +203,7 @@ fn produced(head: &[u8], attributes: u32) -> Result<Option<Produced>, &'static s
     let how = match attributes & (TRANSACTIONAL | SEQUENCED) {
         0 => return Ok(None),
         TRANSACTIONAL => How::Transactional,
-        SEQUENCED if first <= last => How::Sequenced(first, last),
+        SEQUENCED if first <= last && last <= MAX_COUNT => How::Sequenced(first, last),
         _ => return Err("the header of a batch names an impossible producer"),
     };
     Ok(Some(Produced {
@@ -344,6 +344,7 @@ mod tests {
         }
         with(48, &u64::MAX.to_le_bytes()).unwrap_err();
         with(48, &(u64::MAX - 9).to_le_bytes()).unwrap_err();
+        with(48, &(MAX_COUNT - 8).to_le_bytes()).unwrap_err();
         with(60, &0_u32.to_le_bytes()).unwrap_err();
         with(60, &11_u32.to_le_bytes()).unwrap_err();
         with(40, &(1_u64 << 41).to_le_bytes()).unwrap_err();

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, ops::Range, path::Path};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{
-    Aborted, Image, OpenTransaction, Outcome, ProducerImage, Settings, TopicImage, decode,
+    Aborted, Image, OpenTransaction, Outcome, ProducerImage, Settings, TopicImage,
+    counts::are_possible, decode,
 };
 use crate::{
     Error, Result, Retention, limits::MAX_PARTITIONS, partition::PartitionId, planted::planted,
@@ -71,7 +72,8 @@ impl Change {
             Self::TopicCreated { partitions, .. } if partitions > MAX_PARTITIONS => {
                 Err(unusable(format!("creates {partitions} partitions")))
             }
-            change => Ok(change),
+            change if are_possible(change.counts().into_iter()) => Ok(change),
+            _ => Err(unusable("names a number that no log comes to".to_owned())),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{PartitionImage, ProducerImage, SegmentName, decode};
+use super::{PartitionImage, ProducerImage, SegmentName, counts::are_possible, decode};
 use crate::{Acks, Compression, Error, Result, Retention, partition::PartitionId};
 
 /// Features that an image may require and this release has. None yet.
@@ -83,11 +83,13 @@ impl Image {
             requires: Vec<String>,
         }
 
-        let unreadable = |error: rmp_serde::decode::Error| Error::Unusable {
+        let unusable = |reason: String| Error::Unusable {
             path: path.to_path_buf(),
-            reason: format!("its checksum is right but it cannot be read ({error})"),
+            reason: format!("its checksum is right but it {reason}"),
             remedy: "restore the data folder from a copy",
         };
+        let unreadable =
+            |error: rmp_serde::decode::Error| unusable(format!("cannot be read ({error})"));
         let required: Required = decode(bytes).map_err(unreadable)?;
         let unknown = required
             .requires
@@ -99,7 +101,11 @@ impl Image {
                 feature,
             });
         }
-        decode(bytes).map_err(unreadable)
+        let image: Self = decode(bytes).map_err(unreadable)?;
+        if !are_possible(image.counts()) {
+            return Err(unusable("names a number that no log comes to".to_owned()));
+        }
+        Ok(image)
     }
 
     /// Where the first open transaction of a partition starts: all before it is decided.

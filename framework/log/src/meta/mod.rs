@@ -15,8 +15,10 @@
 //! | [`change`] | what can happen, and what that does to an image |
 //! | [`segments`] | what flushes, retention and compaction do to it |
 //! | [`restart`] | what an opening does to it |
+//! | [`counts`] | which numbers in it go up, and how far |
 
 mod change;
+mod counts;
 mod image;
 mod partition;
 mod producer;

@@ -180,3 +180,80 @@ fn topic_of_more_partitions_than_there_can_be_is_refused() {
         assert!(matches!(refused, Error::Unusable { .. }), "{refused}");
     }
 }
+
+/// Numbers that were forged: adding to them would overflow.
+#[test]
+fn number_that_no_log_comes_to_is_refused() {
+    let (path, most) = (Path::new("x"), u64::MAX);
+    let id = PartitionId {
+        topic: 1,
+        partition: 0,
+    };
+    let opened = |id, epoch| Change::ProducerOpened {
+        id,
+        name: "import".to_owned(),
+        epoch,
+    };
+    let moved = |at| Change::PositionsMoved {
+        group: "g".to_owned(),
+        positions: vec![(id, at)],
+    };
+    let ended = |end, at| Change::TransactionEnded {
+        producer: 1,
+        epoch: 1,
+        outcome: Outcome::Aborted,
+        ranges: vec![(id, 0..end)],
+        positions: vec![("g".to_owned(), vec![(id, at)])],
+    };
+    let decoded = |change: Change| Change::decode(&change.encode(), path);
+    for sound in [opened(1, 1), moved(1), ended(1, 1)] {
+        assert_eq!(decoded(sound.clone()).unwrap(), sound);
+    }
+    let forged = [
+        opened(most, 1),
+        opened(1, most),
+        moved(most),
+        ended(most, 1),
+        ended(1, most),
+    ];
+    for change in forged {
+        let what = format!("{change:?}");
+        let refused = decoded(change).unwrap_err();
+        assert!(
+            matches!(refused, Error::Unusable { .. }),
+            "{what}: {refused}"
+        );
+    }
+
+    let mut image = Image::default();
+    image.apply(created());
+    let forge: [fn(&mut Image); 7] = [
+        |image| image.instance = u64::MAX,
+        |image| image.journal = u64::MAX,
+        |image| image.commit = u64::MAX,
+        |image| image.next_producer = u64::MAX,
+        |image| {
+            image
+                .topics
+                .extend(image.topics.clone().into_values().map(|it| (u32::MAX, it)))
+        },
+        |image| image.topics.get_mut(&1).unwrap().partitions[0].next = u64::MAX,
+        |image| {
+            image.apply(Change::TransactionBegun {
+                producer: 1,
+                epoch: u64::MAX,
+            })
+        },
+    ];
+    image.apply(opened(1, 1));
+    assert_eq!(Image::decode(&image.encode(), path).unwrap(), image);
+    for (number, forge) in forge.iter().enumerate() {
+        let mut forged = image.clone();
+        forge(&mut forged);
+        let refused = Image::decode(&forged.encode(), path).unwrap_err();
+        assert!(
+            matches!(refused, Error::Unusable { .. }),
+            "{number}: {refused}"
+        );
+    }
+}

@@ -1,6 +1,6 @@
 //! What lies in a data folder, by names and lengths: looked at around the reading of the journals.
 
-use std::{io, path::Path};
+use std::{collections::BTreeSet, io, path::Path};
 
 use levada_core::Clock;
 
@@ -9,9 +9,9 @@ use crate::{
     Error, Result,
     cleaner::{Cleaning, expired},
     image,
-    meta::{Image, PartitionImage, Segment},
+    meta::{Image, PartitionImage},
     partition::PartitionId,
-    paths::{Paths, is_compacted, number},
+    paths::{Paths, is_segment, number},
     shared::FolderLock,
     vfs::{Entry, EntryKind, Open, Vfs},
 };
@@ -212,13 +212,19 @@ impl Folder<'_> {
         Ok(())
     }
 
-    /// Removes what compaction has written and no image names, as it did not come to its end.
-    pub(super) fn remove_leftovers(&self, image: &Image) -> Result<()> {
+    /// Removes segments that no image names, as what wrote them did not come to its end: a
+    /// compaction, or a flush, which is done again but may divide what it writes otherwise.
+    pub(super) fn remove_leftovers(
+        &self,
+        image: &Image,
+        flushed: &BTreeSet<PartitionId>,
+    ) -> Result<()> {
         for (&topic, of) in &image.topics {
             for (partition, record) in (0..).zip(&of.partitions) {
+                let id = PartitionId { topic, partition };
                 let was_compacted = of.settings.retention.is_compacted() || record.compacted > 0;
-                if was_compacted && record.failed.is_none() {
-                    self.remove_leftovers_of(PartitionId { topic, partition }, record)?;
+                if (was_compacted || flushed.contains(&id)) && record.failed.is_none() {
+                    self.remove_leftovers_of(id, record)?;
                 }
             }
         }
@@ -232,16 +238,16 @@ impl Folder<'_> {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             entries => entries.map_err(|e| Error::io("cannot list folder", &folder, e))?,
         };
+        let paths = record
+            .segments
+            .iter()
+            .map(|it| self.paths.segment(id, it.name()));
+        let named: BTreeSet<_> = paths.collect();
         for entry in entries {
-            let is_named = |segment: &Segment| {
-                self.paths
-                    .segment(id, segment.name())
-                    .ends_with(&entry.name)
-            };
-            if !is_compacted(&entry.name) || record.segments.iter().any(is_named) {
+            let path = folder.join(&entry.name);
+            if !is_segment(&entry.name) || named.contains(&path) {
                 continue;
             }
-            let path = folder.join(&entry.name);
             if let Err(error) = self.vfs.remove_file(&path) {
                 tracing::warn!(path = %path.display(), %error, "a leftover cannot be removed");
             }

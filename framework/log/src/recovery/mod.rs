@@ -13,13 +13,15 @@
 //!    it, with the next instance. That is the commit point: before it the next start finds what
 //!    this one found, and comes to the same. From it on an older log meets the
 //!    [`fence`](crate::fence).
-//! 8. Remove the old journals, what `dropped` still names, and what a
-//!    compaction wrote that did not come to its end.
+//! 8. Remove the old journals, what `dropped` still names, and segments that no image names: a
+//!    compaction wrote them, or a flush, that did not come to its end.
 //!
 //! `folder` looks at names and lengths, `replay` takes in what the journals hold.
 
 mod folder;
 mod replay;
+
+use std::collections::BTreeSet;
 
 use levada_core::Clock;
 
@@ -132,19 +134,19 @@ pub(crate) fn open(
 
 fn recover(folder: Folder<'_>, segment_bytes: u64, nonce: u64) -> Result<Recovered> {
     let Folder { vfs, paths } = folder;
-    let (mut image, journals, recovery) = if let Some(old) = image::read(vfs, paths)? {
-        update(folder, &old, segment_bytes)?
-    } else {
-        let recovery = Recovery {
-            clean: true,
-            ..Recovery::default()
-        };
-        (folder.make(nonce)?, folder.journals()?, recovery)
+    let UpToDate {
+        mut image,
+        journals,
+        recovery,
+        flushed,
+    } = match image::read(vfs, paths)? {
+        Some(old) => update(folder, &old, segment_bytes)?,
+        None => make(folder, nonce)?,
     };
     let (journal, journal_id) = begin(folder, &mut image, &journals)?;
     let spare = folder.retire(&image, &journals, &recovery);
     folder.remove_dropped(&mut image)?;
-    folder.remove_leftovers(&image)?;
+    folder.remove_leftovers(&image, &flushed)?;
     tracing::info!(
         folder = %paths.folder().display(), instance = image.instance, ?recovery, "log opened"
     );
@@ -157,12 +159,29 @@ fn recover(folder: Folder<'_>, segment_bytes: u64, nonce: u64) -> Result<Recover
     })
 }
 
-/// Brings the image of an old folder up to date; also the numbers of all its journals.
-fn update(
-    folder: Folder<'_>,
-    old: &Image,
-    segment_bytes: u64,
-) -> Result<(Image, Vec<u64>, Recovery)> {
+/// A folder whose journals hold nothing that is not elsewhere.
+struct UpToDate {
+    image: Image,
+    journals: Vec<u64>,
+    recovery: Recovery,
+    /// The partitions that were written to for that.
+    flushed: BTreeSet<PartitionId>,
+}
+
+fn make(folder: Folder<'_>, nonce: u64) -> Result<UpToDate> {
+    Ok(UpToDate {
+        image: folder.make(nonce)?,
+        journals: folder.journals()?,
+        recovery: Recovery {
+            clean: true,
+            ..Recovery::default()
+        },
+        flushed: BTreeSet::new(),
+    })
+}
+
+/// Brings the image of an old folder up to date.
+fn update(folder: Folder<'_>, old: &Image, segment_bytes: u64) -> Result<UpToDate> {
     let journals = folder.journals()?;
     let replayed = replay::replay(folder, old, &journals, segment_bytes)?;
     let mut image = replayed.image;
@@ -173,7 +192,12 @@ fn update(
     }
     folder.check_segments(&mut image)?;
     check_quiet(folder, old, &journals, &replayed.end)?;
-    Ok((image, journals, replayed.recovery))
+    Ok(UpToDate {
+        image,
+        journals,
+        recovery: replayed.recovery,
+        flushed: replayed.flushed,
+    })
 }
 
 /// Refuses a folder whose journals have gone on since they were read: whoever writes them lives,

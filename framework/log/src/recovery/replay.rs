@@ -1,6 +1,9 @@
 //! What the journals since an image add to it, and to the segments.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use bytes::Bytes;
 
@@ -24,6 +27,8 @@ use crate::{
 pub(super) struct Replayed {
     pub(super) image: Image,
     pub(super) recovery: Recovery,
+    /// The partitions with batches in the journals.
+    pub(super) flushed: BTreeSet<PartitionId>,
     pub(super) end: End,
 }
 
@@ -53,6 +58,7 @@ pub(super) fn replay(
         clean: replay.clean,
         ..Recovery::default()
     };
+    let flushed = replay.batches.keys().copied().collect();
     for (id, batches) in replay.batches {
         if flush(folder, &mut image, id, &batches, segment_bytes)? {
             recovery.batches += batches.len() as u64;
@@ -69,6 +75,7 @@ pub(super) fn replay(
     Ok(Replayed {
         image,
         recovery,
+        flushed,
         end,
     })
 }

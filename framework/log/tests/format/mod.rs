@@ -207,9 +207,8 @@ fn settings_positions_and_sequences_of_version_1_come_back() {
     }
 }
 
-/// `cargo test -p levada-log --test promises -- --ignored writes_the_fixture`.
 #[test]
-#[ignore = "makes the fixture of a new version, and none that is there anew"]
+#[ignore = "makes a fixture: cargo test -p levada-log --test promises -- --ignored writes_the"]
 fn writes_the_fixture() {
     let folder = tempfile::tempdir().unwrap();
     live(folder.path());
