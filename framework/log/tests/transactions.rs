@@ -1,8 +1,14 @@
 //! Transactions: all or nothing, for readers of committed records.
 
-use std::time::Duration;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
 
-use levada_log::{Acks, Error, Partition, TopicOptions, Transaction};
+use levada_log::{Acks, Error, Partition, Ticket, TopicOptions, Transaction};
 use levada_testkit::vfs::{Fault, Keep, When};
 
 use crate::{machine::Machine, support::batch};
@@ -224,6 +230,46 @@ fn transaction_that_lost_an_append_cannot_be_committed() {
     let said = machine.wait(sale.commit()).unwrap_err();
     assert!(matches!(said, Error::TransactionFailed { .. }), "{said}");
     machine.rest();
+    assert_eq!((left.visible_end(), machine.values(&left).len()), (1, 0));
+}
+
+/// Commits a transaction when it is first woken: in the middle of whatever the log is doing then.
+struct CommitsWhenWoken {
+    open: Mutex<Option<Transaction<'static>>>,
+    committed: Mutex<Option<Ticket<()>>>,
+}
+
+impl Wake for CommitsWhenWoken {
+    fn wake(self: Arc<Self>) {
+        if let Some(open) = self.open.lock().unwrap().take() {
+            *self.committed.lock().unwrap() = Some(open.commit());
+        }
+    }
+}
+
+#[test]
+fn commit_in_the_middle_of_refusals_is_told_that_an_append_was_lost() {
+    let (machine, [left, right]) = scene();
+    let shop = Box::leak(Box::new(machine.producer("shop")));
+    let sale = shop.begin().unwrap();
+    add(&machine, &sale, &left, b"tea");
+    machine.rest();
+    machine.fs.set_room(Some(0));
+    let mut filler = left.append(batch(&[&[b'x'; 9 << 10]]));
+    let lost = sale.append(&right, batch(&[b"jam"]));
+    let commits = Arc::new(CommitsWhenWoken {
+        open: Mutex::new(Some(sale)),
+        committed: Mutex::default(),
+    });
+    let waker = Waker::from(Arc::clone(&commits));
+    let polled = Pin::new(&mut filler).poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    // The filler is refused, and wakes; then the append is.
+    assert!(matches!(machine.wait(lost), Err(Error::NoSpace { .. })));
+    machine.fs.set_room(None);
+    let commit = commits.committed.lock().unwrap().take();
+    let said = machine.wait(commit.expect("it was woken")).unwrap_err();
+    assert!(matches!(said, Error::TransactionFailed { .. }), "{said}");
     assert_eq!((left.visible_end(), machine.values(&left).len()), (1, 0));
 }
 

@@ -182,7 +182,8 @@ impl ProducerState {
         queue.push_always(self.aborted(epoch, partitions));
     }
 
-    fn failed(&self, cause: &str) -> Error {
+    /// The error that says that its transaction can only be aborted.
+    pub(crate) fn failed(&self, cause: &str) -> Error {
         Error::TransactionFailed {
             producer: Arc::clone(&self.name),
             cause: cause.into(),

@@ -68,7 +68,7 @@ impl Commit {
     pub(super) fn stage(
         &mut self,
         shared: &Shared,
-        open: &OpenTransactions,
+        open: &mut OpenTransactions,
         journal: &Path,
         item: Item,
     ) {
@@ -83,7 +83,9 @@ impl Commit {
                 // A batch before this one was refused, and this one must not overtake it.
                 if !follows || !self.transactions.takes(open, header, partition) {
                     let path = journal.to_path_buf();
-                    return item.refuse(Error::NoSpace { path });
+                    let error = Error::NoSpace { path };
+                    self.transactions.refused(open, header, &error);
+                    return item.refuse(error);
                 }
                 self.add_batch(&item);
             }
@@ -194,7 +196,13 @@ impl Commit {
             }
             return;
         };
-        self.add_end(ended, positions, completion);
+        let Some(error) = ended.refused.clone() else {
+            return self.add_end(ended, positions, completion);
+        };
+        if let Some(completion) = completion {
+            completion.complete(Err(error));
+        }
+        self.add_end(ended, None, None);
     }
 
     /// Aborts the transaction that a producer has open although its end was queued: a full disk

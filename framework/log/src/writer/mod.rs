@@ -246,7 +246,7 @@ impl Writer {
     fn commit(&mut self, shared: &Shared, items: Vec<Item>) -> Turn {
         let mut commit = Commit::new();
         for item in items {
-            commit.stage(shared, &self.open, self.journal.path(), item);
+            commit.stage(shared, &mut self.open, self.journal.path(), item);
         }
         if commit.entries.is_empty() {
             return self.finish(shared, commit);
@@ -408,11 +408,12 @@ impl Writer {
             (items, turn) = self.make_room(shared, items);
         }
         for item in items {
-            if let Item::End {
-                producer, epoch, ..
-            } = &item
-            {
-                self.open.orphan(producer.id, *epoch, now);
+            match &item {
+                Item::End {
+                    producer, epoch, ..
+                } => self.open.orphan(producer.id, *epoch, now),
+                Item::Batch { header, .. } => self.open.refused(header, &error),
+                _ => {}
             }
             item.refuse(error.clone());
         }
@@ -433,7 +434,7 @@ impl Writer {
         shared.cleaning.room.release(shared);
         let mut commit = Commit::new();
         for item in urgent {
-            commit.stage(shared, &self.open, self.journal.path(), item);
+            commit.stage(shared, &mut self.open, self.journal.path(), item);
         }
         let entries = std::mem::take(&mut commit.entries);
         match self.write(&entries, commit.acks) {

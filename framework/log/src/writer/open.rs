@@ -1,13 +1,17 @@
 //! The transactions that are open: what each has in which partitions, and when it is aborted.
 //!
 //! 1. What a group commit does to them is staged beside them, and takes effect once it is durable.
-//! 2. Each has a time at which the log aborts it. An end that could not be written sets it to soon,
+//! 2. One that has lost an append can only be aborted, whoever asks for what. That is so from the
+//!    moment the append is refused, whatever becomes of the group commit it was refused from: the
+//!    end may be queued already, and is answered here.
+//! 3. Each has a time at which the log aborts it. An end that could not be written sets it to soon,
 //!    and it is set again each time that it has passed, until an end is durable.
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
 use crate::{
-    batch::header::{Header, How},
+    Error,
+    batch::header::{Header, How, Produced},
     meta::Outcome,
     partition::{PartitionId, state::PartitionState},
     producer::ProducerState,
@@ -33,6 +37,8 @@ struct Open {
     due: Duration,
     /// Whether its end was queued and could not be written.
     orphaned: bool,
+    /// Why it can only be aborted, if so.
+    failed: Option<Error>,
     parts: Parts,
 }
 
@@ -44,10 +50,23 @@ pub(super) struct Ended {
     pub(super) producer: Arc<ProducerState>,
     pub(super) epoch: u64,
     pub(super) outcome: Outcome,
+    /// Why it is not what was asked for, if so.
+    pub(super) refused: Option<Error>,
     parts: Parts,
 }
 
 impl Ended {
+    fn of(open: Open, asked: Outcome) -> Self {
+        let refused = open.failed.filter(|_| asked == Outcome::Committed);
+        Self {
+            producer: open.producer,
+            epoch: open.epoch,
+            outcome: refused.as_ref().map_or(asked, |_| Outcome::Aborted),
+            refused,
+            parts: open.parts,
+        }
+    }
+
     /// The offsets in each partition.
     pub(super) fn ranges(&self) -> impl Iterator<Item = (PartitionId, Range<u64>)> {
         self.parts
@@ -72,6 +91,7 @@ impl Staged {
             epoch,
             due,
             orphaned: false,
+            failed: None,
             parts: Parts::new(),
         };
         self.0.insert(producer.id, Some(open));
@@ -84,7 +104,7 @@ impl Staged {
         header: &Header,
         partition: &Arc<PartitionState>,
     ) -> bool {
-        let Some(by) = header.produced.filter(|by| by.how == How::Transactional) else {
+        let Some(by) = transactional(header) else {
             return true;
         };
         let Some(transaction) = self.get(open, by.producer, by.epoch) else {
@@ -99,6 +119,16 @@ impl Staged {
         true
     }
 
+    /// Says that a batch was refused: if it belongs to a transaction, that has lost it.
+    pub(super) fn refused(&mut self, open: &mut OpenTransactions, header: &Header, cause: &Error) {
+        open.refused(header, cause);
+        if let Some(by) = transactional(header)
+            && let Some(Some(staged)) = self.0.get_mut(&by.producer)
+        {
+            staged.lost(by.epoch, cause);
+        }
+    }
+
     /// Ends a transaction; `None` if it is not open.
     pub(super) fn end(
         &mut self,
@@ -109,25 +139,14 @@ impl Staged {
     ) -> Option<Ended> {
         self.get(open, producer.id, epoch)?;
         let ended = self.0.insert(producer.id, None).flatten()?;
-        Some(Ended {
-            producer: ended.producer,
-            epoch,
-            outcome,
-            parts: ended.parts,
-        })
+        Some(Ended::of(ended, outcome))
     }
 
     /// Aborts the transaction that a producer has open, whatever its epoch.
     pub(super) fn end_any(&mut self, open: &OpenTransactions, producer: u64) -> Option<Ended> {
         let staged = self.0.entry(producer);
         let staged = staged.or_insert_with(|| open.0.get(&producer).cloned());
-        let ended = staged.take()?;
-        Some(Ended {
-            producer: ended.producer,
-            epoch: ended.epoch,
-            outcome: Outcome::Aborted,
-            parts: ended.parts,
-        })
+        Some(Ended::of(staged.take()?, Outcome::Aborted))
     }
 
     fn get(&mut self, open: &OpenTransactions, producer: u64, epoch: u64) -> Option<&mut Open> {
@@ -137,7 +156,32 @@ impl Staged {
     }
 }
 
+impl Open {
+    /// Says that the transaction of this epoch has lost an append.
+    fn lost(&mut self, epoch: u64, cause: &Error) {
+        if self.epoch == epoch {
+            let failed = || self.producer.failed(&cause.to_string());
+            self.failed.get_or_insert_with(failed);
+        }
+    }
+}
+
+/// Whose a batch is, if it belongs to a transaction.
+fn transactional(header: &Header) -> Option<Produced> {
+    let by = header.produced;
+    by.filter(|by| by.how == How::Transactional)
+}
+
 impl OpenTransactions {
+    /// Says that a batch was refused: if it belongs to a transaction, that has lost it.
+    pub(super) fn refused(&mut self, header: &Header, cause: &Error) {
+        if let Some(by) = transactional(header)
+            && let Some(open) = self.0.get_mut(&by.producer)
+        {
+            open.lost(by.epoch, cause);
+        }
+    }
+
     /// Lets what was staged take effect.
     pub(super) fn take_in(&mut self, staged: Staged) {
         for (producer, open) in staged.0 {
