@@ -246,9 +246,7 @@ impl Flushing {
             shared.die(cause);
         }
         let segments = self.segments;
-        let done = self
-            .failed
-            .map_or_else(|| Ok(segments.into_segments()), Err);
+        let done = self.failed.map_or_else(|| Ok(segments.segments()), Err);
         // The keeper may have ended meanwhile.
         drop(self.answer.send(done));
     }

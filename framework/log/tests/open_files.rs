@@ -1,26 +1,30 @@
 //! Any number of partitions works with few open files, and running out of them kills nothing.
 
 use std::{
+    collections::BTreeMap,
     fmt::Debug,
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use levada_log::{
-    Error, Options, Topic, TopicOptions,
+    Batch, Error, Options, Partition, Record, Retention, Topic, TopicOptions,
     vfs::{Open, OsFs, Vfs, VfsFile},
 };
 
 use levada_testkit::TestClock;
 
 use crate::support::{
-    Steps, answer, batch, found, in_memory, made, pass_to_file, pass_to_os, read_all, small,
+    Steps, answer, batch, copy, found, in_memory, made, pass_to_file, pass_to_os, read_all,
+    segments, small,
 };
+
+const HOUR: Duration = Duration::from_hours(1);
 
 /// A file system on which only so many files can be open at once. Clones share them.
 #[derive(Clone, Debug)]
@@ -29,6 +33,9 @@ struct Crowded {
     most: Arc<AtomicUsize>,
     /// Whether there is none for segments, whatever else is open.
     barred: Arc<AtomicBool>,
+    /// There is none for this folder, to sync it; and how often that was tried.
+    unsynced: Arc<Mutex<Option<PathBuf>>>,
+    tried: Arc<AtomicUsize>,
 }
 
 /// A place among the files that are open.
@@ -47,6 +54,8 @@ impl Crowded {
             open: Arc::default(),
             most: Arc::new(AtomicUsize::new(most)),
             barred: Arc::default(),
+            unsynced: Arc::default(),
+            tried: Arc::default(),
         }
     }
 
@@ -98,6 +107,10 @@ impl Vfs for Crowded {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let _held = self.hold()?;
+        if self.unsynced.lock().unwrap().as_deref() == Some(path) {
+            self.tried.fetch_add(1, Ordering::SeqCst);
+            return Err(full());
+        }
         OsFs.sync_dir(path)
     }
 }
@@ -187,6 +200,71 @@ fn running_out_of_files_refuses_appends_and_they_go_on_when_there_are_some() {
     log.close().wait().unwrap();
     let log = options().open(folder.path()).unwrap();
     assert_eq!(offsets(read_all(&found(&log, "orders"), 0)), appended);
+}
+
+/// A topic's segments that were compacted.
+fn compacted(folder: &Path) -> usize {
+    let segments = segments(folder).into_iter();
+    segments.filter(|file| file.extension().is_some()).count()
+}
+
+/// The last value of each of ten keys.
+fn latest(steps: &Steps, customers: &Partition) -> BTreeMap<u8, u8> {
+    let read = steps.read_all(customers).into_iter();
+    read.map(|(_, value)| (value[0] % 10, value[0])).collect()
+}
+
+#[test]
+fn compaction_whose_image_is_there_but_may_not_stay_removes_nothing_that_it_names() {
+    let folder = in_memory();
+    let (vfs, steps, clock) = (
+        Crowded::at_most(100),
+        Steps::default(),
+        TestClock::default(),
+    );
+    let log = crowded(&vfs, &steps, &clock).open(folder.path()).unwrap();
+    let topic = steps.wait(log.create_topic("customers", TopicOptions::new()));
+    let topic = topic.unwrap();
+    let customers = topic.partition(0).unwrap();
+    for number in 0..60_u8 {
+        let (key, value) = ([number % 10], [number; 1000]);
+        let key = Some(&key[..]);
+        let mut batch = Batch::new();
+        let record = Record::of(&value);
+        batch.push(&Record { key, ..record }).unwrap();
+        steps.wait(customers.append(batch)).unwrap();
+    }
+    let expected: BTreeMap<_, _> = (50..60).map(|number| (number % 10, number)).collect();
+    let step = || {
+        clock.advance(Duration::from_millis(100));
+        steps.step();
+    };
+    let by_key = Retention::forever().tombstones(HOUR);
+    steps.wait(topic.set_retention(by_key)).unwrap();
+    let began = (0..1000).any(|_| {
+        step();
+        compacted(folder.path()) > 0
+    });
+    assert!(began);
+
+    // The image with what it has written can be named, and its name not be synced.
+    *vfs.unsynced.lock().unwrap() = Some(folder.path().to_path_buf());
+    for _ in 0..50 {
+        step();
+        let killed = in_memory();
+        copy(folder.path(), killed.path());
+        let steps = Steps::default();
+        let log = small().spawner(Arc::new(steps.clone()));
+        let log = log.open(killed.path()).unwrap();
+        assert_eq!(latest(&steps, &found(&log, "customers")), expected);
+    }
+    assert!(vfs.tried.load(Ordering::SeqCst) > 0);
+
+    *vfs.unsynced.lock().unwrap() = None;
+    (0..100).for_each(|_| step());
+    assert_eq!(latest(&steps, &customers), expected);
+    let named = log.topic("customers").unwrap().describe().segments();
+    assert_eq!(segments(folder.path()).len(), named);
 }
 
 /// Appends to every partition of a topic, in turn, until all have segments.

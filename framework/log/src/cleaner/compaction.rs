@@ -33,7 +33,7 @@ use levada_core::Timestamp;
 use super::{keys::Keys, plan::Plan, rules::Rules, scan::Scan};
 use crate::{
     error::Failure,
-    meta::{Aborted, Segment, SegmentName, Swept},
+    meta::{Aborted, Segment, Swept},
     partition::{PartitionId, state::PartitionState},
     segment::{Roll, append::Appender, read::Unread},
     shared::Shared,
@@ -149,9 +149,7 @@ impl Compaction {
         });
     }
 
-    fn outcome(&mut self) -> Compacted {
-        let output = self.output.take();
-        let outputs = output.map_or(Vec::new(), |it| it.segments.into_segments());
+    fn outcome(&self) -> Compacted {
         let rules = &self.rules;
         let swept = match self.swept {
             // Those that wait go on waiting; the others begin when those have gone.
@@ -168,15 +166,15 @@ impl Compaction {
         Compacted {
             id: self.partition.id,
             inputs: self.plan.inputs.len(),
-            outputs,
+            outputs: self.written(),
             clean_to: rules.noted_to,
             swept: Some(swept),
         }
     }
 
-    /// The files that were written: they go if the pass does not come to its end.
-    pub(crate) fn written(&self) -> Vec<SegmentName> {
-        let output = self.output.iter();
-        output.flat_map(|it| it.segments.names()).collect()
+    /// The segments that were written: they go if the pass does not come to its end.
+    pub(crate) fn written(&self) -> Vec<Segment> {
+        let output = self.output.as_ref();
+        output.map_or(Vec::new(), |it| it.segments.segments())
     }
 }

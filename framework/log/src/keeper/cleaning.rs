@@ -28,6 +28,8 @@ pub(super) struct Turns {
     /// Files in the image's `dropped` that are still to be removed.
     removing: Vec<SegmentId>,
     pub(super) compaction: Option<Compaction>,
+    /// The image on disk may be the one that has what the compaction wrote, or not.
+    pub(super) is_doubted: bool,
     reserving: Reserving,
 }
 
@@ -38,6 +40,7 @@ impl Turns {
             timer: None,
             removing: Vec::new(),
             compaction: None,
+            is_doubted: false,
             reserving: Reserving::default(),
         }
     }

@@ -19,11 +19,15 @@ use crate::{
 impl Keeper {
     /// Does a slice of the pass that runs; `false` if none does.
     pub(super) fn compact(&mut self, shared: &Shared) -> Result<bool, Failure> {
+        if self.turns.is_doubted {
+            self.settle(shared)?;
+        }
         let Some(compaction) = &mut self.turns.compaction else {
             return Ok(false);
         };
-        if self.flush.is_some() {
-            // It was held up by a full disk, and it must not find other segments than it knows.
+        let has_failed = compaction.partition.reading().failed.is_some();
+        if has_failed || self.flush.is_some() {
+            // A flush that was held up by a full disk must not find other segments than it knows.
             self.abandon(shared);
             return Ok(false);
         }
@@ -32,12 +36,24 @@ impl Keeper {
             Ok(None) => return Ok(true),
             Ok(Some(outcome)) => match self.replace(shared, &outcome) {
                 Ok(()) => return Ok(true),
-                Err(failure) => Stop::Unwritten(failure),
+                Err(failure) => {
+                    self.turns.is_doubted = is_named(&failure);
+                    Stop::Unwritten(failure)
+                }
             },
             Err(stop) => stop,
         };
         self.stop(shared, stop)?;
         Ok(true)
+    }
+
+    /// Gives up a pass whose image may be there under its name or not: not before the image that
+    /// stands without it is durable again, since nothing goes that an image names.
+    fn settle(&mut self, shared: &Shared) -> Result<(), Failure> {
+        write(shared, &self.image)?;
+        self.turns.is_doubted = false;
+        self.abandon(shared);
+        Ok(())
     }
 
     /// Begins a pass over the partition that needs it most, if one does and none runs.
@@ -126,17 +142,26 @@ impl Keeper {
         Ok(())
     }
 
-    /// Gives up the pass that runs, and the room that it has taken.
+    /// Gives up the pass that runs, and the room that it has taken, unless that must wait.
     pub(super) fn abandon(&mut self, shared: &Shared) {
+        if self.turns.is_doubted {
+            return;
+        }
         let Some(compaction) = self.turns.compaction.take() else {
             return;
         };
         let id = compaction.partition.id;
         let written = compaction.written();
         drop(compaction);
-        for name in written {
+        for segment in written {
             // What stays is removed at the next opening, or written over by the next pass.
-            remove(shared, id, name);
+            remove(shared, id, segment.name());
         }
     }
+}
+
+/// Whether an image that could not be made durable may have its name nevertheless: where no file
+/// could be opened, that can be the folder, to sync the name.
+fn is_named(failure: &Failure) -> bool {
+    matches!(failure, Failure::NoSpace(error) if !error.is_full_disk())
 }

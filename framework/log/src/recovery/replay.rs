@@ -187,7 +187,7 @@ fn flush(
     let mut segments = Appender::new(id, segments, 0, roll);
     match segments.append(folder.vfs, folder.paths, batches) {
         Ok(()) => {
-            let segments = segments.into_segments();
+            let segments = segments.segments();
             let headers = batches.iter().map(|(header, _)| *header);
             image.flushed(id, segments, headers);
             Ok(true)

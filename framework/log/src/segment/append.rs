@@ -7,7 +7,7 @@ use crate::{
     Error,
     batch::header::Header,
     error::{Failure, unsynced, unwritten},
-    meta::{Segment, SegmentName},
+    meta::Segment,
     partition::PartitionId,
     paths::Paths,
     vfs::{Gathered, Open, Vfs, VfsFile},
@@ -97,15 +97,9 @@ impl Appender {
     }
 
     /// What the segments are with what was written.
-    pub(crate) fn into_segments(mut self) -> Vec<Segment> {
-        self.full.extend(self.open.map(|open| open.segment));
-        self.full
-    }
-
-    /// The names of all segments.
-    pub(crate) fn names(&self) -> impl Iterator<Item = SegmentName> {
-        let open = self.open.iter().map(|open| open.segment.name());
-        self.full.iter().map(Segment::name).chain(open)
+    pub(crate) fn segments(&self) -> Vec<Segment> {
+        let open = self.open.iter().map(|open| open.segment);
+        self.full.iter().copied().chain(open).collect()
     }
 }
 

@@ -120,7 +120,7 @@ impl<'a> Rebuild<'a> {
                 remedy: "let nobody else use the new folder",
             },
         })?;
-        self.run = segments.into_segments();
+        self.run = segments.segments();
         for segment in &self.run {
             self.making
                 .adopt(self.paths.segment(self.id, segment.name()));
