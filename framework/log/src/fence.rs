@@ -27,7 +27,10 @@
 //!    meets the fence.
 //! 3. A copy of the folder of the same instance, put in its place and not opened yet, is not told
 //!    from it: what is acknowledged then is in the folder that was moved away.
-//! 4. A file system that shows a renamed file late to another machine shows the fence as late.
+//! 4. A log that stands still for longer than an opening takes, between a look and what it does
+//!    then, does that to a folder that is another's: it can put its image in the place of the new
+//!    one, whose journals it does not name.
+//! 5. A file system that shows a renamed file late to another machine shows the fence as late.
 //!
 //! A look opens the image, for a file that is open already is the old one when it is replaced. It
 //! must not fail because the process has too many files open: so the image that was looked at last

@@ -73,8 +73,11 @@ pub(crate) fn bytes(image: &Image) -> Vec<u8> {
 }
 
 /// Replaces the image. When this returns `Ok`, the new one is durable under its name.
+///
+/// Where the folder cannot be opened to sync it, the new one has its name and may lose it again.
+/// One that is too large to be read again is not written.
 pub(crate) fn write(vfs: &dyn Vfs, paths: &Paths, image: &Image) -> Result<(), Failure> {
-    let bytes = bytes(image);
+    let bytes = within(MAX_IMAGE_BYTES, bytes(image), paths)?;
     let (next, path) = (paths.next_image(), paths.image());
     match vfs.remove_file(&next) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => {
@@ -92,4 +95,32 @@ pub(crate) fn write(vfs: &dyn Vfs, paths: &Paths, image: &Image) -> Result<(), F
         .map_err(|e| unwritten("cannot rename to", &path, e))?;
     vfs.sync_dir(paths.folder())
         .map_err(|e| unsynced(paths.folder(), e))
+}
+
+/// The bytes of an image, unless there are more than `most`.
+fn within(most: usize, bytes: Vec<u8>, paths: &Paths) -> Result<Vec<u8>, Failure> {
+    if bytes.len() <= most {
+        return Ok(bytes);
+    }
+    Err(Failure::Fatal(Error::Unusable {
+        path: paths.image(),
+        reason: format!("the next one has {} bytes, more than {most}", bytes.len()),
+        remedy: "open it with `Log::read_only`, and copy its topics to a new folder: it has more \
+                 segments, groups or aborted transactions than a folder can have",
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn image_that_could_not_be_read_again_is_not_written() {
+        let paths = Paths::new(Path::new("data"));
+        assert_eq!(within(3, vec![0; 3], &paths).unwrap(), [0; 3]);
+        let refused = within(2, vec![0; 3], &paths).unwrap_err();
+        assert!(matches!(refused, Failure::Fatal(Error::Unusable { .. })));
+    }
 }

@@ -249,7 +249,8 @@ impl Options {
         let (catalog, instance, commit) = (Catalog::new(&image), image.instance, image.commit);
         let cleaning = Cleaning::new(&*clock, &image);
         let fence = Fence::new(&image);
-        if is_reserve_spent {
+        // Where none is to be held, nothing waits until there is one again.
+        if is_reserve_spent && limits.reserve_bytes > 0 {
             cleaning.room.spend();
         }
         let parts = Parts {

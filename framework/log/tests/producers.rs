@@ -128,6 +128,24 @@ fn producer_that_was_forgotten_is_refused_and_begins_anew_under_its_name() {
 }
 
 #[test]
+fn of_a_producer_that_was_forgotten_soon_nothing_is_kept() {
+    let images = [false, true].map(|is_used| {
+        let machine = Machine::new();
+        let orders = machine.made("orders", TopicOptions::new()).remove(0);
+        let import = machine.producer("import");
+        if is_used {
+            offset(&machine, &import, &orders, 0);
+        } else {
+            machine.append(&orders, b"record 0");
+        }
+        machine.wait(machine.log.forget_producer("import")).unwrap();
+        machine.flush();
+        machine.fs.contents("/data/image").unwrap().len()
+    });
+    assert_eq!(images[0], images[1]);
+}
+
+#[test]
 fn batches_that_a_full_disk_refused_are_expected_again_in_order() {
     let machine = Machine::new();
     let orders = machine.made("orders", TopicOptions::new()).remove(0);

@@ -12,7 +12,7 @@ use std::{
 
 use levada_core::{Seed, Timestamp};
 use levada_log::{
-    Error, Log, Partition, Retention, Space, TopicOptions,
+    Error, Log, Options, Partition, Retention, Space, TopicOptions,
     vfs::{Open, OsFs, Vfs},
 };
 
@@ -69,15 +69,18 @@ impl Scene {
     }
 
     fn open(&self) -> Log {
-        let options = Log::options()
+        self.options().open(&self.folder).unwrap()
+    }
+
+    fn options(&self) -> Options {
+        Log::options()
             .journal_bytes(self.bytes / 32)
             .segment_bytes(self.bytes / 64)
             .reserve_bytes(self.reserve_bytes())
             .low_space_bytes(self.bytes / 4)
             .clock(Arc::new(self.clock.clone()))
             .spawner(Arc::new(self.steps.clone()))
-            .vfs(Arc::clone(&self.vfs));
-        options.open(&self.folder).unwrap()
+            .vfs(Arc::clone(&self.vfs))
     }
 
     fn topic(&self, log: &Log, retention: Retention) -> levada_log::Topic {
@@ -212,7 +215,10 @@ fn disk_that_becomes_full_at_any_byte_is_made_room_on() {
 
 #[test]
 fn folder_on_a_full_disk_can_be_opened_by_using_the_reserve() {
-    for bytes in (1 << 20..5 << 18).step_by(90_001) {
+    for (bytes, is_last) in (1 << 20..5 << 18)
+        .step_by(90_001)
+        .zip([false, true].into_iter().cycle())
+    {
         let scene = Scene::simulated(bytes);
         let log = scene.open();
         let topic = scene.topic(&log, Retention::forever().age(HOUR));
@@ -233,7 +239,13 @@ fn folder_on_a_full_disk_can_be_opened_by_using_the_reserve() {
         }
 
         scene.clock.advance(2 * HOUR);
-        let log = scene.open();
+        let options = scene.options();
+        let log = if is_last {
+            options.reserve_bytes(0)
+        } else {
+            options
+        };
+        let log = log.open(&scene.folder).unwrap();
         let orders = found(&log, "orders");
         assert!(orders.visible_end() >= end && orders.start() > 400);
         scene.settle();
@@ -339,4 +351,22 @@ fn full_disk_with_expired_records_in_memory_is_waited_for_in_peace() {
     machine.pass(10 * HOUR);
     machine.pass(10 * HOUR);
     assert_eq!(orders.start(), orders.visible_end());
+}
+
+#[test]
+fn flush_that_a_full_disk_held_up_goes_on_by_itself_when_there_is_room() {
+    let machine = Machine::new();
+    let orders = machine.made("orders", TopicOptions::new()).remove(0);
+    let flushed = || machine.log.topic("orders").unwrap().describe().segments();
+    machine.append(&orders, &vec![7; 17 << 10]);
+    // Enough to begin the next journal.
+    machine.fs.set_room(Some(9 << 10));
+    machine.append(&orders, b"next");
+    machine.rest();
+    assert_eq!((machine.log.space(), flushed()), (Space::Full, 0));
+    machine.fs.set_room(None);
+    machine.rest();
+    assert_eq!(flushed(), 0, "nobody has said that there is room");
+    machine.pass(HOUR);
+    assert_eq!(flushed(), 1);
 }

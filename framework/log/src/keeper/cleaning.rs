@@ -47,7 +47,12 @@ impl Turns {
 
     /// Whether a pass is due. If not, the waker is woken when it is.
     fn is_due(&mut self, shared: &Shared, context: &Context<'_>) -> bool {
-        if shared.cleaning.take_asked() || shared.clock.elapsed() >= self.due {
+        let has_come = shared.clock.elapsed() >= self.due;
+        if has_come {
+            // Whatever holds a flush up may be over, and nobody says so.
+            shared.flush.retry();
+        }
+        if shared.cleaning.take_asked() || has_come {
             self.due = shared.clock.elapsed() + shared.limits.cleaning_interval;
             self.timer = None;
             return true;

@@ -102,7 +102,8 @@ impl Image {
             });
         }
         let image: Self = decode(bytes).map_err(unreadable)?;
-        if !are_possible(image.counts()) {
+        // Commits are counted from 1.
+        if image.commit == 0 || !are_possible(image.counts()) {
             return Err(unusable("names a number that no log comes to".to_owned()));
         }
         Ok(image)

@@ -16,12 +16,17 @@ impl Image {
         batches: impl IntoIterator<Item = Header>,
     ) {
         for header in batches {
+            // One that was forgotten in the same journal was forgotten before its batches come.
+            let by = header.produced.map(|by| by.producer);
+            let is_known = by.is_some_and(|producer| self.producers.contains_key(&producer));
             let record = self.partition_mut(id);
             let record = record.expect("a partition is in the image before its batches");
             record.end = header.end();
             record.next = record.next.max(record.end);
             record.append_time = header.append_time;
-            record.note_sequences(&header);
+            if is_known {
+                record.note_sequences(&header);
+            }
             self.note_transaction(&header);
         }
         if let Some(record) = self.partition_mut(id) {

@@ -5,6 +5,14 @@ use std::{collections::BTreeMap, path::Path, thread};
 use super::*;
 use crate::{Error, MAX_PARTITIONS, partition::PartitionId};
 
+/// The image of a new log.
+fn empty() -> Image {
+    Image {
+        commit: 1,
+        ..Image::default()
+    }
+}
+
 fn created() -> Change {
     Change::TopicCreated {
         id: 1,
@@ -19,7 +27,7 @@ fn changes_and_images_come_back() {
     let path = Path::new("x");
     let mut image = Image {
         instance: 3,
-        ..Image::default()
+        ..empty()
     };
     image.apply(created());
     let id = PartitionId {
@@ -37,7 +45,7 @@ fn changes_and_images_come_back() {
 
 #[test]
 fn next_offset_lies_above_every_named_position() {
-    let mut image = Image::default();
+    let mut image = empty();
     image.apply(created());
     let id = PartitionId {
         topic: 1,
@@ -64,7 +72,7 @@ fn what_a_newer_release_requires_is_refused_by_name() {
     let path = Path::new("x");
     let image = Image {
         requires: vec!["compaction".to_owned()],
-        ..Image::default()
+        ..empty()
     };
     let error = Image::decode(&image.encode(), path).unwrap_err();
     assert!(matches!(error, Error::Newer { feature, .. } if feature == "compaction"));
@@ -76,7 +84,7 @@ fn what_a_newer_release_requires_is_refused_by_name() {
 
 /// An image as `MessagePack` that has one field more.
 fn image_with(field: &[u8]) -> Vec<u8> {
-    let mut bytes = Image::default().encode();
+    let mut bytes = empty().encode();
     assert_eq!(bytes[0] & 0xf0, 0x80, "a map of up to 15 fields");
     bytes[0] += 1;
     bytes.extend_from_slice(b"\xa5later");
@@ -118,7 +126,7 @@ fn nesting_overflows_no_small_stack_takes_no_memory_and_what_is_not_deep_is_pass
         {
             let nested = [&level.repeat(deep)[..], b"\xc0"].concat();
             let image = Image::decode(&image_with(&nested), path);
-            assert_eq!(image.unwrap(), Image::default());
+            assert_eq!(image.unwrap(), empty());
             let refused = Change::decode(&change_of(&nested), path).unwrap_err();
             assert!(matches!(refused, Error::Newer { .. }), "{refused}");
         }
@@ -140,7 +148,7 @@ fn nesting_overflows_no_small_stack_takes_no_memory_and_what_is_not_deep_is_pass
 #[test]
 fn lists_that_say_they_are_long_take_little_memory() {
     let path = Path::new("x");
-    let bytes = Image::default().encode();
+    let bytes = empty().encode();
     for field in [
         "requires",
         "kept_journals",
@@ -225,9 +233,10 @@ fn number_that_no_log_comes_to_is_refused() {
         );
     }
 
-    let mut image = Image::default();
+    let mut image = empty();
     image.apply(created());
-    let forge: [fn(&mut Image); 7] = [
+    let forge: [fn(&mut Image); 8] = [
+        |image| image.commit = 0,
         |image| image.instance = u64::MAX,
         |image| image.journal = u64::MAX,
         |image| image.commit = u64::MAX,
@@ -235,14 +244,14 @@ fn number_that_no_log_comes_to_is_refused() {
         |image| {
             image
                 .topics
-                .extend(image.topics.clone().into_values().map(|it| (u32::MAX, it)))
+                .extend(image.topics.clone().into_values().map(|it| (u32::MAX, it)));
         },
         |image| image.topics.get_mut(&1).unwrap().partitions[0].next = u64::MAX,
         |image| {
             image.apply(Change::TransactionBegun {
                 producer: 1,
                 epoch: u64::MAX,
-            })
+            });
         },
     ];
     image.apply(opened(1, 1));
