@@ -26,8 +26,9 @@ const TICK: Duration = Duration::from_millis(2);
 pub(super) const BATCH: u64 = 1250;
 /// Batches of a producer that wait for their acknowledgement.
 const IN_FLIGHT: usize = 16;
-/// Records before the stop: what a second brings, several journals.
-const BEFORE: u64 = 1_250_000;
+/// Records before the stop: what five seconds bring, dozens of journals, so that all memory that
+/// comes and goes has been there once.
+const BEFORE: u64 = 6_250_000;
 /// What all that appends and reads at once has to be a multiple of.
 pub(super) const ROUND: u64 = BATCH * PARTITIONS as u64;
 /// How long the topic keeps records.

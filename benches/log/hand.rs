@@ -4,11 +4,14 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use levada::BoxError;
 use levada_benches::paired::arguments::Scale;
 use serde::Deserialize;
+
+use crate::Work;
 
 /// Which of its figures is wanted.
 #[derive(Clone, Copy)]
@@ -17,7 +20,7 @@ pub(super) struct Run {
     sync: bool,
     /// The words that its figure begins with.
     says: &'static str,
-    /// Records of a second, so that a run lasts as long as it should.
+    /// Records of a run, for each second that it is to last.
     per_second: u64,
 }
 
@@ -26,7 +29,7 @@ pub(super) const SYNCED: Run = Run {
     says: "hand log append",
     per_second: 4_000_000,
 };
-/// Without syncs it would need 2 GB for each second; so it gets a third of that.
+/// Without syncs it would write 2 GB a second, which soon is more than there is of page cache.
 pub(super) const UNSYNCED: Run = Run {
     sync: false,
     says: "hand log append",
@@ -38,9 +41,9 @@ pub(super) const READ: Run = Run {
 };
 
 impl Run {
-    /// How many records a round has.
-    pub(super) fn records(self, scale: Scale) -> u64 {
-        self.per_second * scale.seconds
+    /// What a side of a round does.
+    pub(super) fn work(self, scale: Scale) -> Work {
+        Work::new(scale, self.per_second)
     }
 }
 
@@ -57,6 +60,9 @@ pub(super) struct Hand(PathBuf);
 impl Hand {
     /// Builds it from the folder of the peers.
     pub(super) fn build(peers: &Path, scratch: &Path) -> Result<Self, BoxError> {
+        if cfg!(feature = "mimalloc") {
+            return Err("the log by hand has no mimalloc: leave `--features mimalloc` out".into());
+        }
         let manifest = peers.join("logs/Cargo.toml");
         if !manifest.is_file() {
             let place = peers.display();
@@ -82,7 +88,16 @@ impl Hand {
     }
 
     /// Millions of records a second.
-    pub(super) fn rate(&self, run: Run, folder: &Path, records: u64) -> Result<f64, BoxError> {
+    pub(super) fn rate(&self, run: Run, folder: &Path, work: Work) -> Result<f64, BoxError> {
+        work.rate(|records| self.run(run, folder, records))
+    }
+
+    /// How long it took for so many records.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a rate is printed with two decimals"
+    )]
+    fn run(&self, run: Run, folder: &Path, records: u64) -> Result<Duration, BoxError> {
         let output = Command::new(&self.0)
             .current_dir(folder)
             .args(["log", &records.to_string(), "1000"])
@@ -96,6 +111,6 @@ impl Hand {
             .iter()
             .find(|figure| figure.what.starts_with(run.says));
         let figure = figure.ok_or_else(|| format!("the log by hand says only: {said}"))?;
-        Ok(figure.msg_s / 1e6)
+        Ok(Duration::from_secs_f64(records as f64 / figure.msg_s))
     }
 }

@@ -12,6 +12,8 @@ use std::{
 use levada::{BoxError, Clock, SystemClock};
 use levada_log::{Acks, Appended, Batch, Log, Partition, Record, Ticket, TopicOptions};
 
+use crate::Work;
+
 /// What a record carries.
 const VALUE: [u8; 100] = [b'x'; 100];
 /// Records of a batch.
@@ -20,21 +22,25 @@ const BATCH: u64 = 1000;
 const IN_FLIGHT: usize = 16;
 
 /// Millions of records a second, each batch waited for before the next is made.
-pub(super) fn durable(folder: &Path, records: u64) -> Result<f64, BoxError> {
+pub(super) fn durable(folder: &Path, work: Work) -> Result<f64, BoxError> {
     let folder = folder.join("durable");
-    let (log, partition) = made(&folder, TopicOptions::new())?;
-    let time = timed(|| append(&[partition], records, 1))?;
-    log.close().wait()?;
-    fs::remove_dir_all(&folder)?;
-    Ok(rate(records, time))
+    work.rate(|records| {
+        let (log, partition) = made(&folder, TopicOptions::new())?;
+        let time = timed(|| append(&[partition], records, 1))?;
+        log.close().wait()?;
+        fs::remove_dir_all(&folder)?;
+        Ok(time)
+    })
 }
 
 /// Millions of records a second in a topic that acknowledges what is written.
-pub(super) fn written(folder: &Path, records: u64) -> Result<f64, BoxError> {
+pub(super) fn written(folder: &Path, work: Work) -> Result<f64, BoxError> {
     let folder = folder.join("written");
-    let time = write(&folder, records)?;
-    fs::remove_dir_all(&folder)?;
-    Ok(rate(records, time))
+    work.rate(|records| {
+        let time = write(&folder, records)?;
+        fs::remove_dir_all(&folder)?;
+        Ok(time)
+    })
 }
 
 fn write(folder: &Path, records: u64) -> Result<Duration, BoxError> {
@@ -45,11 +51,17 @@ fn write(folder: &Path, records: u64) -> Result<Duration, BoxError> {
 }
 
 /// Millions of records a second, read from segments that the operating system has in memory.
-pub(super) fn read(folder: &Path, records: u64) -> Result<f64, BoxError> {
+pub(super) fn read(folder: &Path, work: Work) -> Result<f64, BoxError> {
     let folder = folder.join("read");
-    write(&folder, records)?;
-    // Opened again, so that nothing is left in the log's own memory.
-    let log = Log::open(&folder)?;
+    write(&folder, work.records)?;
+    let rate = work.rate(|records| read_all(&folder, records))?;
+    fs::remove_dir_all(&folder)?;
+    Ok(rate)
+}
+
+/// Reads a log that was opened again, so that nothing is left in its own memory.
+fn read_all(folder: &Path, records: u64) -> Result<Duration, BoxError> {
+    let log = Log::open(folder)?;
     let partition = log.topic("orders")?.partition(0)?;
     let mut seen = 0;
     let time = timed(|| {
@@ -65,11 +77,10 @@ pub(super) fn read(folder: &Path, records: u64) -> Result<f64, BoxError> {
         Ok(())
     })?;
     log.close().wait()?;
-    fs::remove_dir_all(&folder)?;
     if seen != records {
         return Err(format!("{seen} of {records} records were read").into());
     }
-    Ok(rate(records, time))
+    Ok(time)
 }
 
 /// What many producers come to.
@@ -126,23 +137,27 @@ pub(super) fn producers(folder: &Path, seconds: u64) -> Result<Shown, BoxError> 
 }
 
 /// Millions of records a second over so many partitions in turn, durable.
-pub(super) fn spread(folder: &Path, partitions: u32, records: u64) -> Result<f64, BoxError> {
+pub(super) fn spread(folder: &Path, partitions: u32, work: Work) -> Result<f64, BoxError> {
     let folder = folder.join("spread");
-    let log = Log::open(&folder)?;
-    let topic = log
-        .create_topic("orders", TopicOptions::new().partitions(partitions))
-        .wait()?;
-    let all = (0..partitions).map(|number| topic.partition(number));
-    let all = all.collect::<Result<Vec<_>, _>>()?;
-    let time = timed(|| append(&all, records, IN_FLIGHT))?;
-    log.close().wait()?;
-    fs::remove_dir_all(&folder)?;
-    Ok(rate(records, time))
+    work.rate(|records| {
+        let log = Log::open(&folder)?;
+        let options = TopicOptions::new().partitions(partitions);
+        let topic = log.create_topic("orders", options).wait()?;
+        let all = (0..partitions).map(|number| topic.partition(number));
+        let all = all.collect::<Result<Vec<_>, _>>()?;
+        let time = timed(|| append(&all, records, IN_FLIGHT))?;
+        log.close().wait()?;
+        fs::remove_dir_all(&folder)?;
+        Ok(time)
+    })
 }
 
 /// Every measure on little input.
 pub(super) fn smoke(folder: &PathBuf) -> Result<(), BoxError> {
-    let few = 3 * BATCH;
+    let few = Work {
+        records: 3 * BATCH,
+        least: Duration::from_nanos(1),
+    };
     for measure in [durable, written, read] {
         measure(folder, few)?;
     }

@@ -33,7 +33,7 @@ impl Controlled {
     /// Whether the median of what is asked is at most `most`.
     pub fn verdict(&self, most: f64) -> Verdict {
         if QUIET.contains(&median(&self.control)) {
-            Verdict::of_bar(median(&self.asked) <= most)
+            Verdict::at_most(most, median(&self.asked))
         } else {
             Verdict::TooNoisy
         }
@@ -41,9 +41,13 @@ impl Controlled {
 }
 
 impl Verdict {
-    /// Of a bar that needs no control.
-    pub fn of_bar(is_met: bool) -> Self {
-        if is_met { Self::Met } else { Self::Missed }
+    /// Whether a figure that needs no control is at most `most`.
+    pub fn at_most(most: f64, figure: f64) -> Self {
+        if figure <= most {
+            Self::Met
+        } else {
+            Self::Missed
+        }
     }
 
     /// What two bars come to together: one that is missed cannot be made good.

@@ -18,6 +18,7 @@
 pub mod arguments;
 pub mod control;
 mod figure;
+pub mod measure;
 pub mod process;
 pub mod program;
 mod report;
