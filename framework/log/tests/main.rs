@@ -15,6 +15,7 @@
 //! | [`torn`] | a torn last group commit is cut and reported, at whatever byte it was torn |
 //! | [`compressed`] | what was compressed comes back, and lies about it cost no memory |
 //! | [`damage`] | other damage stops its partition, or the log, and changes nothing |
+//! | [`endless`] | a time that never comes is no limit, and costs nothing |
 //! | [`hostile`] | sizes that somebody else wrote cost neither a panic nor memory |
 //! | [`describe`] | what is said about a topic is what is there |
 //! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
@@ -49,6 +50,7 @@ mod compaction;
 mod compressed;
 mod damage;
 mod describe;
+mod endless;
 mod failed_sync;
 mod faults;
 mod flush;

@@ -45,7 +45,8 @@ impl Turns {
     /// Whether a pass is due. If not, the waker is woken when it is.
     fn is_due(&mut self, shared: &Shared, context: &Context<'_>) -> bool {
         if shared.cleaning.take_asked() || shared.clock.elapsed() >= self.due {
-            self.due = shared.clock.elapsed() + shared.limits.cleaning_interval;
+            let interval = shared.limits.cleaning_interval;
+            self.due = shared.clock.elapsed().saturating_add(interval);
             self.timer = None;
             return true;
         }

@@ -148,7 +148,7 @@ impl Commit {
                 began,
             } => {
                 self.abort_left_open(open, producer);
-                let due = *began + shared.limits.transaction_timeout;
+                let due = began.saturating_add(shared.limits.transaction_timeout);
                 self.transactions.begin(producer, *epoch, due);
                 let (producer, epoch) = (producer.id, *epoch);
                 self.add_change(Change::TransactionBegun { producer, epoch });
