@@ -20,6 +20,7 @@
 //! | [`describe`] | what is said about a topic is what is there |
 //! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
 //! | [`retention`] | only what has expired goes, whatever the clock and the machine do |
+//! | [`outlived`] | retention may overtake a transaction that is open, and nobody is lost |
 //! | [`compaction`] | a compacted topic is a map, whatever is removed of it |
 //! | [`space`] | a full disk is told before, refuses, and is made room on |
 //! | [`flush`] | a flush is gentle, until whoever appends would have to wait for it |
@@ -63,6 +64,7 @@ mod memory;
 mod moved;
 mod one_process;
 mod open_files;
+mod outlived;
 mod producers;
 mod quotas;
 mod read_only;

@@ -5,6 +5,8 @@
 //! 2. A reader of committed records sees up to the first record of the first transaction that is
 //!    open (the *last stable offset*), and passes over those of aborted ones.
 //! 3. A reader of uncommitted records sees everything that is acknowledged.
+//! 4. Retention does not wait for open transactions. Where it has overtaken one, readers of
+//!    committed records see up to the start: nothing, and nobody is before it.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -112,7 +114,8 @@ impl Reading {
             Isolation::Uncommitted => self.end,
             Isolation::Committed => {
                 let first = self.open.values().min();
-                first.map_or(self.end, |first| self.end.min(*first))
+                let stable = first.map_or(self.end, |first| self.end.min(*first));
+                stable.max(self.start)
             }
         }
     }
@@ -291,7 +294,10 @@ impl Reading {
     /// Takes the segments before `start` from the readers; where the partition started until now.
     pub(crate) fn start_at(&mut self, start: u64) -> u64 {
         self.segments.retain(|segment| segment.end > start);
-        std::mem::replace(&mut self.start, start)
+        let before = std::mem::replace(&mut self.start, start);
+        // What somebody waits for may be among them.
+        self.wake();
+        before
     }
 
     /// Gives readers these segments in place of those that were compacted.
