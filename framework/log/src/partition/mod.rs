@@ -4,6 +4,7 @@ mod appending;
 pub(crate) mod reading;
 mod sequences;
 pub(crate) mod state;
+pub(crate) mod view;
 
 use std::{
     ops::Range,

@@ -9,7 +9,7 @@
 //!    committed records see up to the start: nothing, and nobody is before it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -17,11 +17,12 @@ use std::{
 
 use levada_core::Timestamp;
 
+use super::view::{AbortedSet, View};
 use crate::{
     Isolation, PartitionDescription, Retention, Status,
-    batch::header::{Header, How},
+    batch::header::How,
     cleaner::stays,
-    meta::{Aborted, Outcome, PartitionImage, Segment, SegmentName},
+    meta::{Outcome, PartitionImage, Segment, SegmentName},
     planted::planted,
     segment::Stored,
 };
@@ -41,7 +42,7 @@ pub(crate) struct Reading {
     segments: Vec<Segment>,
     /// Where the open transactions begin, by producer.
     open: BTreeMap<u64, u64>,
-    aborted: Arc<AbortedSet>,
+    aborted: AbortedSet,
     wakers: Vec<Waker>,
 }
 
@@ -62,36 +63,6 @@ pub(crate) enum Since {
     In(Segment),
 }
 
-/// What one fetch may be given.
-#[derive(Clone, Debug)]
-pub(crate) struct View {
-    /// Nothing from here on.
-    pub(crate) end: u64,
-    /// Nothing of these; `None` if whatever is there is wanted.
-    aborted: Option<Arc<AbortedSet>>,
-}
-
-/// Aborted transactions, by producer and epoch.
-type AbortedSet = BTreeSet<(u64, u64)>;
-
-impl View {
-    /// Everything that is there.
-    pub(crate) fn all() -> Self {
-        Self {
-            end: u64::MAX,
-            aborted: None,
-        }
-    }
-
-    /// Whether a batch before the end is to be given.
-    pub(crate) fn shows(&self, header: &Header) -> bool {
-        let (Some(aborted), Some(by)) = (&self.aborted, header.produced) else {
-            return true;
-        };
-        by.how != How::Transactional || !aborted.contains(&(by.producer, by.epoch))
-    }
-}
-
 impl Reading {
     pub(crate) fn new(image: &PartitionImage, phase: Phase, retention: Retention) -> Self {
         Self {
@@ -103,7 +74,7 @@ impl Reading {
             tail: VecDeque::new(),
             segments: image.segments.clone(),
             open: BTreeMap::new(),
-            aborted: Arc::new(image.aborted.iter().map(Aborted::transaction).collect()),
+            aborted: AbortedSet::of(&image.aborted),
             wakers: Vec::new(),
         }
     }
@@ -127,7 +98,7 @@ impl Reading {
                 _ => self.visible_end(isolation),
             },
             aborted: match isolation {
-                Isolation::Committed => Some(Arc::clone(&self.aborted)),
+                Isolation::Committed => Some(self.aborted.clone()),
                 Isolation::Uncommitted => None,
             },
         }
@@ -261,10 +232,15 @@ impl Reading {
         self.open.entry(producer).or_insert(first);
     }
 
-    /// Ends the transaction that a producer has open here.
-    pub(crate) fn end_transaction(&mut self, producer: u64, epoch: u64, outcome: Outcome) {
+    /// Ends a transaction, which has nothing from `end` on.
+    pub(crate) fn end_transaction(
+        &mut self,
+        (producer, epoch): (u64, u64),
+        end: u64,
+        outcome: Outcome,
+    ) {
         if outcome == Outcome::Aborted {
-            Arc::make_mut(&mut self.aborted).insert((producer, epoch));
+            self.aborted.add(producer, epoch, end);
         }
         self.open.remove(&producer);
         self.wake();
@@ -294,15 +270,18 @@ impl Reading {
     /// Takes the segments before `start` from the readers; where the partition started until now.
     pub(crate) fn start_at(&mut self, start: u64) -> u64 {
         self.segments.retain(|segment| segment.end > start);
+        self.aborted.forget(start);
         let before = std::mem::replace(&mut self.start, start);
         // What somebody waits for may be among them.
         self.wake();
         before
     }
 
-    /// Gives readers these segments in place of those that were compacted.
-    pub(crate) fn compacted(&mut self, segments: &[Segment]) {
+    /// Gives readers these segments in place of those that were compacted. Nothing that was aborted
+    /// is left before `gone`.
+    pub(crate) fn compacted(&mut self, segments: &[Segment], gone: u64) {
         self.segments = segments.to_vec();
+        self.aborted.forget(gone);
     }
 
     /// Whether the oldest batch that lies in no segment yet is older than the topic's age.
@@ -384,5 +363,92 @@ impl Reading {
         for waker in self.wakers.drain(..) {
             waker.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cleaner::Compacted,
+        meta::{Aborted, Change, Image, Settings},
+        partition::PartitionId,
+    };
+
+    const ID: PartitionId = PartitionId {
+        topic: 1,
+        partition: 0,
+    };
+
+    /// Segments of ten offsets, which transactions of five were aborted in; as an image has them
+    /// and as readers do.
+    fn scene() -> (Image, Reading) {
+        let mut image = Image::default();
+        image.apply(Change::TopicCreated {
+            id: ID.topic,
+            name: "orders".to_owned(),
+            partitions: 1,
+            settings: Settings::default(),
+        });
+        let record = image.partition_mut(ID).unwrap();
+        record.segments = (0..4).map(segment).collect();
+        let record = record.clone();
+        let mut reading = Reading::new(&record, Phase::Growing, Retention::forever());
+        for epoch in 0..8 {
+            let (start, end) = (epoch * 5, epoch * 5 + 5);
+            image.apply(Change::TransactionEnded {
+                producer: 7,
+                epoch,
+                outcome: Outcome::Aborted,
+                ranges: vec![(ID, start..end)],
+                positions: Vec::new(),
+            });
+            reading.hold_back(7, start);
+            reading.end_transaction((7, epoch), end, Outcome::Aborted);
+        }
+        (image, reading)
+    }
+
+    fn segment(number: u64) -> Segment {
+        Segment {
+            base: number * 10,
+            end: number * 10 + 10,
+            bytes: 100,
+            generation: 0,
+            first_append: Timestamp::from_millis(0),
+            last_append: Timestamp::from_millis(0),
+        }
+    }
+
+    /// The epochs of what was aborted, of which the image and readers know the same.
+    fn aborted(image: &Image, reading: &Reading) -> Vec<u64> {
+        let known = reading.aborted.transactions();
+        let record = image.partition(ID).unwrap();
+        let written = record.aborted.iter().map(Aborted::transaction);
+        assert_eq!(written.collect::<Vec<_>>(), known);
+        known.into_iter().map(|(_, epoch)| epoch).collect()
+    }
+
+    #[test]
+    fn what_was_aborted_is_forgotten_by_readers_when_the_image_forgets_it() {
+        let (mut image, mut reading) = scene();
+        let before = reading.view(Isolation::Committed);
+        image.drop_oldest(ID, 1);
+        reading.start_at(image.partition(ID).unwrap().start);
+        assert_eq!(aborted(&image, &reading), [2, 3, 4, 5, 6, 7]);
+
+        for (clean_to, left) in [(25, &[2, 3, 4, 5, 6, 7][..]), (30, &[5, 6, 7])] {
+            let gone = image.compacted(&Compacted {
+                id: ID,
+                inputs: 1,
+                outputs: vec![segment(1)],
+                clean_to,
+                swept: None,
+            });
+            reading.compacted(&image.partition(ID).unwrap().segments, gone);
+            assert_eq!(aborted(&image, &reading), left);
+        }
+        let seen = before.aborted.unwrap().transactions();
+        assert_eq!(seen.len(), 8, "who reads already knows what it knew");
     }
 }
