@@ -238,8 +238,8 @@ impl Log {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn forget_producer(&self, name: &str) -> Ticket<()> {
-        let known = lock(&self.shared().catalog).known_producer(name).cloned();
-        match known.filter(|known| !known.is_forgotten()) {
+        let known = lock(&self.shared().catalog).known_producer(name);
+        match known {
             Some(producer) => producer.forget(&self.shared().queue),
             None => Ticket::refused(Error::UnknownProducer {
                 name: name.to_owned(),

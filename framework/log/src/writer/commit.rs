@@ -135,6 +135,10 @@ impl Commit {
                 self.add_change(topic.state().created());
             }
             Item::OpenProducer { producer, .. } => {
+                if !lock(&shared.catalog).takes(producer.state()) {
+                    let path = journal.to_path_buf();
+                    return item.refuse(Error::NoSpace { path });
+                }
                 self.abort_left_open(open, producer.state());
                 self.add_change(producer.opened());
             }
