@@ -309,7 +309,7 @@ impl Reading {
             let at = self.tail.iter().find(|(header, _)| header.end() > offset);
             segments.push(Segment {
                 base: offset,
-                end: offset + 1,
+                end: offset.saturating_add(1),
                 bytes: self.tail.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
                 generation: 0,
                 first_append: last.map_or(now, |last| last.last_append),
