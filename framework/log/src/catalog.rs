@@ -212,7 +212,8 @@ impl Catalog {
         Arc::new(topic)
     }
 
-    /// Becomes as `newer` is, so that handles to what is in here see it. Nothing goes away.
+    /// Becomes as `newer` is, so that handles to what is in here see it. No topic and no group goes
+    /// away.
     pub(crate) fn become_as(&mut self, newer: Self) {
         for (name, topic) in newer.topics {
             match self.topics.get(&name).filter(|old| old.id == topic.id) {
@@ -230,6 +231,8 @@ impl Catalog {
             let positions = std::mem::take(&mut *lock(&group.positions));
             *lock(&self.group(&name).positions) = positions;
         }
+        // Nobody has a handle to one: none can be opened here.
+        self.producers = newer.producers;
     }
 
     /// Takes in a topic.
