@@ -477,6 +477,17 @@ impl Partition {
         self.handle.shared()
     }
 
+    /// Fails if it is of another log than who is called so.
+    pub(crate) fn check_log(&self, log: &Arc<Shared>, name: &Arc<str>) -> Result<()> {
+        if Arc::ptr_eq(log, self.shared()) {
+            return Ok(());
+        }
+        Err(Error::ForeignPartition {
+            producer: Arc::clone(name),
+            topic: self.topic().into(),
+        })
+    }
+
     pub(crate) fn state(&self) -> &Arc<PartitionState> {
         &self.state
     }
