@@ -433,6 +433,8 @@ impl Partition {
     /// end is, once no record can come any more: the topic is sealed, or the partition has
     /// [stopped](Self::stopped).
     ///
+    /// Where more than 1024 tasks wait for one partition, they are woken now and then for nothing.
+    ///
     /// # Examples
     ///
     /// A reader that waits for what comes next:

@@ -22,6 +22,7 @@ use crate::{
     Isolation, PartitionDescription, Retention, Status,
     batch::header::How,
     cleaner::stays,
+    limits::MAX_WAITING,
     meta::{Outcome, PartitionImage, Segment, SegmentName},
     planted::planted,
     segment::Stored,
@@ -43,7 +44,8 @@ pub(crate) struct Reading {
     /// Where the open transactions begin, by producer.
     open: BTreeMap<u64, u64>,
     aborted: AbortedSet,
-    wakers: Vec<Waker>,
+    /// Of those that wait for the visible end, [`MAX_WAITING`] at most.
+    wakers: VecDeque<Waker>,
 }
 
 /// Whether records can still come.
@@ -75,7 +77,7 @@ impl Reading {
             segments: image.segments.clone(),
             open: BTreeMap::new(),
             aborted: AbortedSet::of(&image.aborted),
-            wakers: Vec::new(),
+            wakers: VecDeque::new(),
         }
     }
 
@@ -354,7 +356,11 @@ impl Reading {
         }
         let waker = context.waker();
         if !self.wakers.iter().any(|other| other.will_wake(waker)) {
-            self.wakers.push(waker.clone());
+            self.wakers.push_back(waker.clone());
+            if self.wakers.len() > MAX_WAITING {
+                // It may be of a task that is gone; one that still waits asks again.
+                self.wakers.pop_front().into_iter().for_each(Waker::wake);
+            }
         }
         Poll::Pending
     }
