@@ -25,6 +25,8 @@ pub(crate) struct Catalog {
     topics: BTreeMap<String, Arc<TopicState>>,
     groups: BTreeMap<String, Arc<GroupState>>,
     producers: BTreeMap<String, Arc<ProducerState>>,
+    /// Who has a name next: its producer is being forgotten, which may still be refused.
+    successors: BTreeMap<String, Arc<ProducerState>>,
     next_topic: u32,
     next_producer: u64,
 }
@@ -124,9 +126,8 @@ impl Catalog {
 
     /// The producer called `name`, made if it is new.
     pub(crate) fn producer(&mut self, name: &str) -> Result<Arc<ProducerState>> {
-        let known = self.producers.get(name);
-        if let Some(known) = known.filter(|known| !known.is_forgotten()) {
-            return Ok(Arc::clone(known));
+        if let Some(known) = self.known_producer(name) {
+            return Ok(known);
         }
         if self.producers.len() >= MAX_PRODUCERS {
             return Err(Error::TooLarge {
@@ -137,13 +138,31 @@ impl Catalog {
         }
         let made = Arc::new(ProducerState::new(self.next_producer, name, 0));
         self.next_producer += 1;
-        self.producers.insert(name.to_owned(), Arc::clone(&made));
+        let named = match self.producers.contains_key(name) {
+            true => &mut self.successors,
+            false => &mut self.producers,
+        };
+        named.insert(name.to_owned(), Arc::clone(&made));
         Ok(made)
     }
 
-    /// The producer called `name`, if there is one.
-    pub(crate) fn known_producer(&self, name: &str) -> Option<&Arc<ProducerState>> {
-        self.producers.get(name)
+    /// The producer called `name`, if there is one, or who has the name next.
+    pub(crate) fn known_producer(&mut self, name: &str) -> Option<Arc<ProducerState>> {
+        let known = self.producers.get(name)?;
+        if known.is_forgotten() {
+            let next = self.successors.get(name);
+            return next.filter(|next| !next.is_forgotten()).cloned();
+        }
+        // It may be one that could not be forgotten.
+        self.successors.remove(name);
+        Some(Arc::clone(known))
+    }
+
+    /// Whether a producer may be opened: not if the one before it could not be forgotten.
+    pub(crate) fn takes(&self, producer: &ProducerState) -> bool {
+        let known = self.producers.get(&*producer.name);
+        let has_name = |known: &Arc<ProducerState>| known.id == producer.id;
+        producer.is_forgotten() || known.is_none_or(|it| has_name(it) || it.is_forgotten())
     }
 
     pub(crate) fn producers(&self) -> impl Iterator<Item = &Arc<ProducerState>> {
@@ -152,9 +171,12 @@ impl Catalog {
 
     /// Forgets a producer.
     pub(crate) fn forget(&mut self, producer: &Arc<ProducerState>) {
-        let known = self.producers.get(&*producer.name);
+        let name = &*producer.name;
+        let known = self.producers.get(name);
         if known.is_some_and(|known| Arc::ptr_eq(known, producer)) {
-            self.producers.remove(&*producer.name);
+            self.producers.remove(name);
+            let next = self.successors.remove_entry(name);
+            self.producers.extend(next);
         }
     }
 
@@ -190,7 +212,8 @@ impl Catalog {
         Arc::new(topic)
     }
 
-    /// Becomes as `newer` is, so that handles to what is in here see it. Nothing goes away.
+    /// Becomes as `newer` is, so that handles to what is in here see it. No topic and no group goes
+    /// away.
     pub(crate) fn become_as(&mut self, newer: Self) {
         for (name, topic) in newer.topics {
             match self.topics.get(&name).filter(|old| old.id == topic.id) {
@@ -208,6 +231,8 @@ impl Catalog {
             let positions = std::mem::take(&mut *lock(&group.positions));
             *lock(&self.group(&name).positions) = positions;
         }
+        // Nobody has a handle to one: none can be opened here.
+        self.producers = newer.producers;
     }
 
     /// Takes in a topic.
@@ -247,5 +272,27 @@ impl TopicState {
             partitions: u32::try_from(partitions).expect("partitions are below their limit"),
             settings: self.settings.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::Queue;
+
+    #[test]
+    fn producer_that_could_not_be_forgotten_keeps_its_name() {
+        let (mut catalog, queue) = (Catalog::default(), Queue::new(1 << 20));
+        let old = catalog.producer("import").unwrap();
+        let _forgotten = old.forget(&queue);
+        let next = catalog.producer("import").unwrap();
+        assert!(old.id != next.id && catalog.takes(&next));
+        old.remember();
+        assert!(!catalog.takes(&next) && catalog.takes(&old));
+        assert_eq!(catalog.producer("import").unwrap().id, old.id);
+
+        let _forgotten = old.forget(&queue);
+        catalog.forget(&old);
+        assert!(catalog.known_producer("import").is_none());
     }
 }

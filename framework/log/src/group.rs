@@ -57,8 +57,8 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// By the ticket: [`Error::BeyondEnd`] for an offset that nobody can have read yet, else as for
-    /// [`Partition::append`].
+    /// By the ticket: [`Error::BeyondEnd`] for an offset that nobody can have read yet,
+    /// [`Error::ForeignPartition`], else as for [`Partition::append`].
     ///
     /// # Examples
     ///
@@ -87,10 +87,15 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// By the ticket: [`Error::UnknownPartition`] for positions in one; for times, as for
-    /// [`Partition::offset_at`].
+    /// By the ticket: [`Error::UnknownPartition`] for positions in one,
+    /// [`Error::ForeignPartition`]; for times, as for [`Partition::offset_at`].
     pub fn seek(&self, topic: &Topic, to: Seek<'_>) -> Ticket<SeekPlan> {
         seek::plan(self, topic, to, self.handle.shared().clock.now())
+    }
+
+    /// Fails if a partition is of another log.
+    pub(crate) fn check_log(&self, partition: &Partition) -> Result<()> {
+        partition.check_log(self.handle.shared(), &self.state.name)
     }
 
     pub(crate) fn commit_by(&self, positions: &[(&Partition, u64)], by: Mover) -> Ticket<()> {
@@ -143,6 +148,7 @@ impl Group {
         }
         let current = lock(&self.state.positions).clone();
         let checked = positions.iter().map(|(partition, offset)| {
+            self.check_log(partition)?;
             let end = partition.visible_end();
             // After damage a group may already stand beyond the end that is left.
             if *offset > end && current.get(&partition.id()).is_none_or(|at| offset > at) {

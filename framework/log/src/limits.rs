@@ -18,6 +18,9 @@ pub const MAX_PRODUCERS: usize = 1024;
 /// Batches of a producer that are remembered in each partition, so that a repeat gets the offsets
 /// of the original: what Kafka keeps.
 pub(crate) const SEQUENCE_WINDOW: usize = 5;
+/// Tasks that wait for one partition until they are woken: nobody says when one has given up. If
+/// there are more, the one that has waited longest is woken for nothing.
+pub(crate) const MAX_WAITING: usize = 1024;
 /// Bytes of all batches and changes that one group commit takes from the queue. A longer commit
 /// makes everyone in it wait longer; at 4 MiB a sync takes about 3 ms where 4 KiB take 0.15 ms.
 pub(crate) const COMMIT_BYTES: usize = 4 << 20;

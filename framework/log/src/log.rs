@@ -212,6 +212,9 @@ impl Log {
     /// [`MAX_PRODUCERS`](crate::MAX_PRODUCERS)), else as for
     /// [`Partition::append`](crate::Partition::append).
     pub fn producer(&self, name: &str) -> Ticket<Producer> {
+        if let Some(refusal) = self.shared().queue.refusal() {
+            return Ticket::refused(refusal);
+        }
         let known = name::check("producer", name);
         let producer = known.and_then(|()| lock(&self.shared().catalog).producer(name));
         producer.map_or_else(Ticket::refused, |producer| producer.open(&self.handle))
@@ -238,8 +241,8 @@ impl Log {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn forget_producer(&self, name: &str) -> Ticket<()> {
-        let known = lock(&self.shared().catalog).known_producer(name).cloned();
-        match known.filter(|known| !known.is_forgotten()) {
+        let known = lock(&self.shared().catalog).known_producer(name);
+        match known {
             Some(producer) => producer.forget(&self.shared().queue),
             None => Ticket::refused(Error::UnknownProducer {
                 name: name.to_owned(),

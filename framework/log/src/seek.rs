@@ -211,6 +211,10 @@ pub(crate) fn plan(
     seek: Seek<'_>,
     now: Timestamp,
 ) -> Ticket<SeekPlan> {
+    let checked = topic.partition(0).and_then(|it| group.check_log(&it));
+    if let Err(error) = checked {
+        return Ticket::refused(error);
+    }
     let asked: Result<Vec<_>> = match seek {
         Seek::Time(time) => return plan_at(group, topic, time),
         Seek::Ago(ago) => {

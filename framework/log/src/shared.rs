@@ -132,6 +132,13 @@ impl Item {
             } => {
                 producer.fail(epoch, &error);
             }
+            Self::ForgetProducer {
+                producer,
+                completion,
+            } => {
+                producer.remember();
+                completion.complete(Err(error));
+            }
             item => item.answer(error),
         }
     }

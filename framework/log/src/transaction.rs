@@ -117,7 +117,9 @@ impl<'a> Transaction<'a> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn commit_with(mut self, group: &Group, positions: &[(&Partition, u64)]) -> Ticket<()> {
-        match group.checked(positions) {
+        let mut partitions = positions.iter().map(|(partition, _)| partition);
+        let ours = partitions.try_for_each(|it| self.producer.check_log(it));
+        match ours.and_then(|()| group.checked(positions)) {
             Err(error) => Ticket::refused(error),
             Ok(positions) => {
                 self.ended = true;

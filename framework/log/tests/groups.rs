@@ -1,6 +1,6 @@
 //! Groups, seals and names: the metadata is as durable as the records.
 
-use levada_log::{Error, Log, MAX_PARTITIONS, TopicOptions};
+use levada_log::{Error, Log, MAX_PARTITIONS, Seek, TopicOptions};
 
 use crate::support::{batch, contents, found, made, small};
 
@@ -141,6 +141,32 @@ fn of_two_topics_that_differ_in_case_created_at_once_one_is_refused() {
     let twin = log.create_topic("Orders", TopicOptions::new());
     steps.wait(first).unwrap();
     assert!(matches!(steps.wait(twin), Err(Error::TopicExists { .. })));
+}
+
+#[test]
+fn partition_of_another_log_is_no_place_for_a_group() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [log, other] = [0, 1].map(|at| Log::open(folders[at].path()).unwrap());
+    let (orders, astray) = (made(&log, "orders"), made(&other, "orders"));
+    let group = log.group("shipping").unwrap();
+    let refused = group.commit(&[(&orders, 0), (&astray, 0)]).wait();
+    assert!(matches!(refused, Err(Error::ForeignPartition { .. })));
+    let refused = refused.unwrap_err().to_string();
+    let said = "`shipping` and topic `orders` belong to different logs";
+    assert_eq!(refused, said);
+
+    let topic = other.topic("orders").unwrap();
+    let refused = group.seek(&topic, Seek::Start).wait();
+    assert!(matches!(refused, Err(Error::ForeignPartition { .. })));
+    let mut shop = log.producer("shop").wait().unwrap();
+    let sale = shop.begin().unwrap();
+    let refused = sale.commit_with(&group, &[(&astray, 0)]).wait();
+    assert!(matches!(refused, Err(Error::ForeignPartition { .. })));
+    let sale = shop.begin().unwrap();
+    let elsewhere = other.group("shipping").unwrap();
+    let refused = sale.commit_with(&elsewhere, &[(&astray, 0)]).wait();
+    assert!(matches!(refused, Err(Error::ForeignPartition { .. })));
+    assert_eq!(group.position(&orders), None);
 }
 
 #[test]

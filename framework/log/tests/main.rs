@@ -15,10 +15,12 @@
 //! | [`torn`] | a torn last group commit is cut and reported, at whatever byte it was torn |
 //! | [`compressed`] | what was compressed comes back, and lies about it cost no memory |
 //! | [`damage`] | other damage stops its partition, or the log, and changes nothing |
+//! | [`endless`] | a time that never comes is no limit, and costs nothing |
 //! | [`hostile`] | sizes that somebody else wrote cost neither a panic nor memory |
 //! | [`describe`] | what is said about a topic is what is there |
 //! | [`failed_sync`] | after a failed sync there is no other, and nothing is acknowledged |
 //! | [`retention`] | only what has expired goes, whatever the clock and the machine do |
+//! | [`outlived`] | retention may overtake a transaction that is open, and nobody is lost |
 //! | [`compaction`] | a compacted topic is a map, whatever is removed of it |
 //! | [`space`] | a full disk is told before, refuses, and is made room on |
 //! | [`flush`] | a flush is gentle, until whoever appends would have to wait for it |
@@ -49,6 +51,7 @@ mod compaction;
 mod compressed;
 mod damage;
 mod describe;
+mod endless;
 mod failed_sync;
 mod faults;
 mod flush;
@@ -61,6 +64,7 @@ mod memory;
 mod moved;
 mod one_process;
 mod open_files;
+mod outlived;
 mod producers;
 mod quotas;
 mod read_only;

@@ -146,6 +146,53 @@ fn of_a_producer_that_was_forgotten_soon_nothing_is_kept() {
 }
 
 #[test]
+fn producer_that_a_full_disk_did_not_forget_is_known_and_forgotten_later() {
+    let machine = Machine::new();
+    let orders = machine.made("orders", TopicOptions::new()).remove(0);
+    let mut import = machine.producer("import");
+    assert_eq!(offset(&machine, &import, &orders, 0), 0);
+    machine.rest();
+    machine.fs.set_room(Some(0));
+    let forget = || machine.log.forget_producer("import");
+    let (refused, reopened) = (forget(), machine.log.producer("import"));
+    assert!(matches!(machine.wait(refused), Err(Error::NoSpace { .. })));
+    assert!(matches!(machine.wait(reopened), Err(Error::NoSpace { .. })));
+    assert_eq!(machine.log.producers(), ["import".into()]);
+    let refused = machine.wait(forget());
+    assert!(matches!(refused, Err(Error::NoSpace { .. })), "{refused:?}");
+
+    room(&machine.fs);
+    let _ = import.begin().unwrap();
+    let again = machine.producer("import");
+    assert_eq!(offset(&machine, &again, &orders, 1), 1, "sequences go on");
+    machine.wait(forget()).unwrap();
+    let machine = machine.power_cut(Keep::Nothing);
+    assert!(machine.log.producers().is_empty());
+}
+
+#[test]
+fn name_that_is_opened_while_it_is_being_forgotten_begins_anew() {
+    let machine = Machine::new();
+    let orders = machine.made("orders", TopicOptions::new()).remove(0);
+    let old = machine.producer("import");
+    assert_eq!(offset(&machine, &old, &orders, 0), 0);
+    let tickets = [(); 3].map(|()| {
+        let forgotten = machine.log.forget_producer("import");
+        (forgotten, machine.log.producer("import"))
+    });
+    let opened = tickets.map(|(forgotten, opened)| {
+        machine.wait(forgotten).unwrap();
+        machine.wait(opened).unwrap()
+    });
+    let refused = machine.wait(opened[1].append(&orders, 0, batch(&[b"late"])));
+    assert!(matches!(refused, Err(Error::ProducerFenced { .. })));
+    assert_eq!(offset(&machine, &opened[2], &orders, 0), 1);
+    assert_eq!(machine.log.producers(), ["import".into()]);
+    machine.wait(machine.log.forget_producer("import")).unwrap();
+    assert!(machine.log.producers().is_empty());
+}
+
+#[test]
 fn batches_that_a_full_disk_refused_are_expected_again_in_order() {
     let machine = Machine::new();
     let orders = machine.made("orders", TopicOptions::new()).remove(0);

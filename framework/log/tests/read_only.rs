@@ -102,6 +102,29 @@ fn reader_beside_a_busy_log_sees_what_was_acknowledged_before_and_never_goes_bac
 }
 
 #[test]
+fn producers_are_those_that_the_log_knew() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = unsynced().open(folder.path()).unwrap();
+    drop(log.producer("import").wait().unwrap());
+    let look = Log::options().open_read_only(folder.path()).unwrap();
+    assert_eq!(look.log().producers(), ["import".into()]);
+    for name in ["import", "astray"] {
+        let refused = look.log().producer(name).wait();
+        assert!(matches!(refused, Err(Error::ReadOnly { .. })));
+    }
+    assert_eq!(look.log().producers(), ["import".into()]);
+
+    drop(log.producer("shop").wait().unwrap());
+    look.refresh().unwrap();
+    assert_eq!(look.log().producers(), ["import".into(), "shop".into()]);
+    let refused = look.log().forget_producer("shop").wait();
+    assert!(matches!(refused, Err(Error::ReadOnly { .. })));
+    log.forget_producer("import").wait().unwrap();
+    look.refresh().unwrap();
+    assert_eq!(look.log().producers(), ["shop".into()]);
+}
+
+#[test]
 fn new_topics_positions_and_seals_are_seen_and_waiters_are_woken() {
     let folder = tempfile::tempdir().unwrap();
     let log = unsynced().open(folder.path()).unwrap();

@@ -90,6 +90,16 @@ fn consuming_removes_nothing_and_forever_is_forever() {
 }
 
 #[test]
+fn record_of_any_offset_is_kept_for_some_time() {
+    let (machine, orders) = scene(Retention::forever().age(HOUR));
+    for _ in 0..2 {
+        let times = [0, 1, u64::MAX].map(|offset| orders.retained_for(offset));
+        assert_eq!(times, [Some(HOUR); 3]);
+        machine.append(&orders, b"tea");
+    }
+}
+
+#[test]
 fn size_keeps_the_latest_bytes_and_hardly_more() {
     let (machine, orders) = scene(Retention::forever().bytes(40 << 10));
     for _ in 0..20 {

@@ -2,7 +2,11 @@
 
 use std::{
     future::Future,
-    task::{Context, Poll, Waker},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
 };
 
 use levada_core::Timestamp;
@@ -48,7 +52,7 @@ fn log_that_is_dropped_without_closing_keeps_what_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let steps = Steps::default();
     let log = Log::options()
-        .spawner(std::sync::Arc::new(steps.clone()))
+        .spawner(Arc::new(steps.clone()))
         .open(folder.path());
     let log = log.unwrap();
     let topic = steps
@@ -139,7 +143,7 @@ fn nothing_is_visible_before_it_is_durable_and_waiting_readers_are_woken() {
     let folder = tempfile::tempdir().unwrap();
     let steps = Steps::default();
     let log = small()
-        .spawner(std::sync::Arc::new(steps.clone()))
+        .spawner(Arc::new(steps.clone()))
         .open(folder.path())
         .unwrap();
     let topic = steps
@@ -156,6 +160,39 @@ fn nothing_is_visible_before_it_is_durable_and_waiting_readers_are_woken() {
     assert_eq!(orders.poll_visible(&context, 0), Poll::Ready(2));
     assert_eq!(orders.poll_visible(&context, 2), Poll::Pending);
     assert_eq!(orders.fetch(1, 100).wait().unwrap().next, 2);
+}
+
+#[test]
+fn tasks_that_have_given_up_waiting_are_not_kept_for_good() {
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::open(folder.path()).unwrap();
+    let orders = made(&log, "orders");
+    let waiting: Vec<_> = (0..5000).map(|_| Arc::new(Woken::default())).collect();
+    for woken in &waiting {
+        for _ in 0..3 {
+            let waker = Arc::clone(woken).into();
+            let context = Context::from_waker(&waker);
+            assert_eq!(orders.poll_visible(&context, 0), Poll::Pending);
+        }
+    }
+    let is_kept = |woken: &&Arc<Woken>| Arc::strong_count(woken) > 1;
+    let kept = waiting.iter().filter(is_kept).count();
+    assert_eq!(kept, 1024);
+    // Who goes on waiting is woken, to ask again.
+    let is_woken = |woken: &Arc<Woken>| woken.0.load(Ordering::SeqCst);
+    assert!(waiting[..5000 - kept].iter().all(is_woken));
+    assert!(!waiting[5000 - kept..].iter().any(is_woken));
+    orders.append(batch(&[b"tea"])).wait().unwrap();
+    assert!(waiting.iter().all(is_woken));
 }
 
 #[test]
@@ -201,7 +238,7 @@ fn queue_has_a_bound_and_says_when_there_is_room_again() {
     let steps = Steps::default();
     let log = Log::options()
         .queue_bytes(16 << 20)
-        .spawner(std::sync::Arc::new(steps.clone()));
+        .spawner(Arc::new(steps.clone()));
     let log = log.open(folder.path()).unwrap();
     let topic = steps
         .wait(log.create_topic("orders", TopicOptions::new()))
@@ -236,7 +273,7 @@ fn append_time_never_goes_back_though_the_clock_does() {
     let (folder, mut last) = (tempfile::tempdir().unwrap(), Timestamp::MIN);
     for _ in 0..2 {
         let clock = TestClock::at(Timestamp::from_millis(1000));
-        let log = Log::options().clock(std::sync::Arc::new(clock.clone()));
+        let log = Log::options().clock(Arc::new(clock.clone()));
         let log = log.open(folder.path()).unwrap();
         let orders = log
             .topic("orders")

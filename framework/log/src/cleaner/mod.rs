@@ -12,7 +12,8 @@
 //! 5. Ages are measured by the [`steady`] clock, not by what the wall clock says now.
 //! 6. Offsets are never given again, also when all segments of a partition have gone: the image
 //!    keeps its end and next offset.
-//! 7. An aborted transaction is forgotten once all that lies in its range is gone.
+//! 7. An aborted transaction is forgotten once all that lies in its range is gone: by the image,
+//!    and by readers at the same time.
 //!
 //! What was appended but never filled a journal lies in memory and in the journal only. When it
 //! expires there, the writer is asked to start another journal, so that it is flushed and dropped.

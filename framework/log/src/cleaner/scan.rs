@@ -5,7 +5,7 @@ use std::io;
 use crate::{
     Error, FetchedBatch,
     meta::Segment,
-    partition::{PartitionId, reading::View},
+    partition::{PartitionId, view::View},
     segment::{
         blocks::Blocks,
         read::{Index, Source, Unread},

@@ -212,9 +212,9 @@ pub enum Error {
         producer: Arc<str>,
     },
     /// The partition was opened with another handle on another folder.
-    #[error("producer `{producer}` and topic `{topic}` belong to different logs")]
+    #[error("`{producer}` and topic `{topic}` belong to different logs")]
     ForeignPartition {
-        /// The producer.
+        /// The producer, or the group.
         producer: Arc<str>,
         /// The topic.
         topic: Arc<str>,

@@ -53,7 +53,8 @@ impl Turns {
             shared.flush.retry();
         }
         if shared.cleaning.take_asked() || has_come {
-            self.due = shared.clock.elapsed() + shared.limits.cleaning_interval;
+            let interval = shared.limits.cleaning_interval;
+            self.due = shared.clock.elapsed().saturating_add(interval);
             self.timer = None;
             return true;
         }

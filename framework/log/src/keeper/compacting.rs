@@ -94,7 +94,7 @@ impl Keeper {
     /// Puts the new segments in the place of the old: the image is the commit point.
     fn replace(&mut self, shared: &Shared, outcome: &Compacted) -> Result<(), Failure> {
         let mut next = self.image.clone();
-        next.compacted(outcome);
+        let gone = next.compacted(outcome);
         if planted("inputs_removed_first") {
             remove_now(shared, &next);
         }
@@ -105,7 +105,7 @@ impl Keeper {
             let record = self.image.partition(outcome.id);
             partition
                 .reading()
-                .compacted(&record.expect("it was compacted").segments);
+                .compacted(&record.expect("it was compacted").segments, gone);
             tracing::info!(
                 topic = %partition.topic, partition = outcome.id.partition,
                 segments = outcome.inputs, into = outcome.outputs.len(), "compacted"

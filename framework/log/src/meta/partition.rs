@@ -66,6 +66,11 @@ impl Aborted {
     pub(crate) fn transaction(&self) -> (u64, u64) {
         (self.producer, self.epoch)
     }
+
+    /// Whether records may be left of one that ends at `end`, where none is before `gone`.
+    pub(crate) fn is_left(end: u64, gone: u64) -> bool {
+        end > gone
+    }
 }
 
 /// A batch that a producer appended.
@@ -135,6 +140,12 @@ impl Sequenced {
 }
 
 impl PartitionImage {
+    /// Forgets aborted transactions, where none of their records is before `gone`.
+    pub(super) fn forget_aborted(&mut self, gone: u64) {
+        let aborted = &mut self.aborted;
+        aborted.retain(|aborted| Aborted::is_left(aborted.range.end, gone));
+    }
+
     /// Remembers what a producer appended, and forgets the oldest.
     pub(super) fn note_sequences(&mut self, header: &Header) {
         if let Some((producer, batch)) = Sequenced::of(header)

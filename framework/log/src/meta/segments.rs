@@ -57,25 +57,24 @@ impl Image {
         if let Some(last) = gone.last() {
             record.start = last.end;
         }
-        let start = record.start;
-        record.aborted.retain(|aborted| aborted.range.end > start);
+        record.forget_aborted(record.start);
         let names = gone.iter().map(|segment| (id, segment.name()));
         self.dropped.extend(names);
     }
 
     /// Puts what a pass over a partition has written in the place of what it has read, which is in
-    /// `dropped` then.
-    pub(crate) fn compacted(&mut self, outcome: &Compacted) {
+    /// `dropped` then. Returns up to where nothing is left that was aborted.
+    pub(crate) fn compacted(&mut self, outcome: &Compacted) -> u64 {
         let Some(record) = self.partition_mut(outcome.id) else {
-            return;
+            return 0;
         };
         let outputs = outcome.outputs.iter().copied();
         let gone: Vec<Segment> = record.segments.splice(..outcome.inputs, outputs).collect();
-        let before = record.compacted;
-        record.aborted.retain(|aborted| aborted.range.end > before);
-        record.compacted = outcome.clean_to;
+        let before = std::mem::replace(&mut record.compacted, outcome.clean_to);
+        record.forget_aborted(before);
         record.swept = outcome.swept;
         let names = gone.iter().map(|segment| (outcome.id, segment.name()));
         self.dropped.extend(names);
+        before
     }
 }

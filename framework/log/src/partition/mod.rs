@@ -4,6 +4,7 @@ mod appending;
 pub(crate) mod reading;
 mod sequences;
 pub(crate) mod state;
+pub(crate) mod view;
 
 use std::{
     ops::Range,
@@ -432,6 +433,8 @@ impl Partition {
     /// end is, once no record can come any more: the topic is sealed, or the partition has
     /// [stopped](Self::stopped).
     ///
+    /// Where more than 1024 tasks wait for one partition, they are woken now and then for nothing.
+    ///
     /// # Examples
     ///
     /// A reader that waits for what comes next:
@@ -474,6 +477,17 @@ impl Partition {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         self.handle.shared()
+    }
+
+    /// Fails if it is of another log than who is called so.
+    pub(crate) fn check_log(&self, log: &Arc<Shared>, name: &Arc<str>) -> Result<()> {
+        if Arc::ptr_eq(log, self.shared()) {
+            return Ok(());
+        }
+        Err(Error::ForeignPartition {
+            producer: Arc::clone(name),
+            topic: self.topic().into(),
+        })
     }
 
     pub(crate) fn state(&self) -> &Arc<PartitionState> {

@@ -5,9 +5,11 @@
 //! 2. A reader of committed records sees up to the first record of the first transaction that is
 //!    open (the *last stable offset*), and passes over those of aborted ones.
 //! 3. A reader of uncommitted records sees everything that is acknowledged.
+//! 4. Retention does not wait for open transactions. Where it has overtaken one, readers of
+//!    committed records see up to the start: nothing, and nobody is before it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -15,11 +17,13 @@ use std::{
 
 use levada_core::Timestamp;
 
+use super::view::{AbortedSet, View};
 use crate::{
     Isolation, PartitionDescription, Retention, Status,
-    batch::header::{Header, How},
+    batch::header::How,
     cleaner::stays,
-    meta::{Aborted, Outcome, PartitionImage, Segment, SegmentName},
+    limits::MAX_WAITING,
+    meta::{Outcome, PartitionImage, Segment, SegmentName},
     planted::planted,
     segment::Stored,
 };
@@ -39,8 +43,9 @@ pub(crate) struct Reading {
     segments: Vec<Segment>,
     /// Where the open transactions begin, by producer.
     open: BTreeMap<u64, u64>,
-    aborted: Arc<AbortedSet>,
-    wakers: Vec<Waker>,
+    aborted: AbortedSet,
+    /// Of those that wait for the visible end, [`MAX_WAITING`] at most.
+    wakers: VecDeque<Waker>,
 }
 
 /// Whether records can still come.
@@ -60,36 +65,6 @@ pub(crate) enum Since {
     In(Segment),
 }
 
-/// What one fetch may be given.
-#[derive(Clone, Debug)]
-pub(crate) struct View {
-    /// Nothing from here on.
-    pub(crate) end: u64,
-    /// Nothing of these; `None` if whatever is there is wanted.
-    aborted: Option<Arc<AbortedSet>>,
-}
-
-/// Aborted transactions, by producer and epoch.
-type AbortedSet = BTreeSet<(u64, u64)>;
-
-impl View {
-    /// Everything that is there.
-    pub(crate) fn all() -> Self {
-        Self {
-            end: u64::MAX,
-            aborted: None,
-        }
-    }
-
-    /// Whether a batch before the end is to be given.
-    pub(crate) fn shows(&self, header: &Header) -> bool {
-        let (Some(aborted), Some(by)) = (&self.aborted, header.produced) else {
-            return true;
-        };
-        by.how != How::Transactional || !aborted.contains(&(by.producer, by.epoch))
-    }
-}
-
 impl Reading {
     pub(crate) fn new(image: &PartitionImage, phase: Phase, retention: Retention) -> Self {
         Self {
@@ -101,8 +76,8 @@ impl Reading {
             tail: VecDeque::new(),
             segments: image.segments.clone(),
             open: BTreeMap::new(),
-            aborted: Arc::new(image.aborted.iter().map(Aborted::transaction).collect()),
-            wakers: Vec::new(),
+            aborted: AbortedSet::of(&image.aborted),
+            wakers: VecDeque::new(),
         }
     }
 
@@ -112,7 +87,8 @@ impl Reading {
             Isolation::Uncommitted => self.end,
             Isolation::Committed => {
                 let first = self.open.values().min();
-                first.map_or(self.end, |first| self.end.min(*first))
+                let stable = first.map_or(self.end, |first| self.end.min(*first));
+                stable.max(self.start)
             }
         }
     }
@@ -124,7 +100,7 @@ impl Reading {
                 _ => self.visible_end(isolation),
             },
             aborted: match isolation {
-                Isolation::Committed => Some(Arc::clone(&self.aborted)),
+                Isolation::Committed => Some(self.aborted.clone()),
                 Isolation::Uncommitted => None,
             },
         }
@@ -258,10 +234,15 @@ impl Reading {
         self.open.entry(producer).or_insert(first);
     }
 
-    /// Ends the transaction that a producer has open here.
-    pub(crate) fn end_transaction(&mut self, producer: u64, epoch: u64, outcome: Outcome) {
+    /// Ends a transaction, which has nothing from `end` on.
+    pub(crate) fn end_transaction(
+        &mut self,
+        (producer, epoch): (u64, u64),
+        end: u64,
+        outcome: Outcome,
+    ) {
         if outcome == Outcome::Aborted {
-            Arc::make_mut(&mut self.aborted).insert((producer, epoch));
+            self.aborted.add(producer, epoch, end);
         }
         self.open.remove(&producer);
         self.wake();
@@ -291,12 +272,18 @@ impl Reading {
     /// Takes the segments before `start` from the readers; where the partition started until now.
     pub(crate) fn start_at(&mut self, start: u64) -> u64 {
         self.segments.retain(|segment| segment.end > start);
-        std::mem::replace(&mut self.start, start)
+        self.aborted.forget(start);
+        let before = std::mem::replace(&mut self.start, start);
+        // What somebody waits for may be among them.
+        self.wake();
+        before
     }
 
-    /// Gives readers these segments in place of those that were compacted.
-    pub(crate) fn compacted(&mut self, segments: &[Segment]) {
+    /// Gives readers these segments in place of those that were compacted. Nothing that was aborted
+    /// is left before `gone`.
+    pub(crate) fn compacted(&mut self, segments: &[Segment], gone: u64) {
         self.segments = segments.to_vec();
+        self.aborted.forget(gone);
     }
 
     /// Whether the oldest batch that lies in no segment yet is older than the topic's age.
@@ -324,7 +311,7 @@ impl Reading {
             let at = self.tail.iter().find(|(header, _)| header.end() > offset);
             segments.push(Segment {
                 base: offset,
-                end: offset + 1,
+                end: offset.saturating_add(1),
                 bytes: self.tail.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
                 generation: 0,
                 first_append: last.map_or(now, |last| last.last_append),
@@ -369,7 +356,11 @@ impl Reading {
         }
         let waker = context.waker();
         if !self.wakers.iter().any(|other| other.will_wake(waker)) {
-            self.wakers.push(waker.clone());
+            self.wakers.push_back(waker.clone());
+            if self.wakers.len() > MAX_WAITING {
+                // It may be of a task that is gone; one that still waits asks again.
+                self.wakers.pop_front().into_iter().for_each(Waker::wake);
+            }
         }
         Poll::Pending
     }
@@ -378,5 +369,92 @@ impl Reading {
         for waker in self.wakers.drain(..) {
             waker.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cleaner::Compacted,
+        meta::{Aborted, Change, Image, Settings},
+        partition::PartitionId,
+    };
+
+    const ID: PartitionId = PartitionId {
+        topic: 1,
+        partition: 0,
+    };
+
+    /// Segments of ten offsets, which transactions of five were aborted in; as an image has them
+    /// and as readers do.
+    fn scene() -> (Image, Reading) {
+        let mut image = Image::default();
+        image.apply(Change::TopicCreated {
+            id: ID.topic,
+            name: "orders".to_owned(),
+            partitions: 1,
+            settings: Settings::default(),
+        });
+        let record = image.partition_mut(ID).unwrap();
+        record.segments = (0..4).map(segment).collect();
+        let record = record.clone();
+        let mut reading = Reading::new(&record, Phase::Growing, Retention::forever());
+        for epoch in 0..8 {
+            let (start, end) = (epoch * 5, epoch * 5 + 5);
+            image.apply(Change::TransactionEnded {
+                producer: 7,
+                epoch,
+                outcome: Outcome::Aborted,
+                ranges: vec![(ID, start..end)],
+                positions: Vec::new(),
+            });
+            reading.hold_back(7, start);
+            reading.end_transaction((7, epoch), end, Outcome::Aborted);
+        }
+        (image, reading)
+    }
+
+    fn segment(number: u64) -> Segment {
+        Segment {
+            base: number * 10,
+            end: number * 10 + 10,
+            bytes: 100,
+            generation: 0,
+            first_append: Timestamp::from_millis(0),
+            last_append: Timestamp::from_millis(0),
+        }
+    }
+
+    /// The epochs of what was aborted, of which the image and readers know the same.
+    fn aborted(image: &Image, reading: &Reading) -> Vec<u64> {
+        let known = reading.aborted.transactions();
+        let record = image.partition(ID).unwrap();
+        let written = record.aborted.iter().map(Aborted::transaction);
+        assert_eq!(written.collect::<Vec<_>>(), known);
+        known.into_iter().map(|(_, epoch)| epoch).collect()
+    }
+
+    #[test]
+    fn what_was_aborted_is_forgotten_by_readers_when_the_image_forgets_it() {
+        let (mut image, mut reading) = scene();
+        let before = reading.view(Isolation::Committed);
+        image.drop_oldest(ID, 1);
+        reading.start_at(image.partition(ID).unwrap().start);
+        assert_eq!(aborted(&image, &reading), [2, 3, 4, 5, 6, 7]);
+
+        for (clean_to, left) in [(25, &[2, 3, 4, 5, 6, 7][..]), (30, &[5, 6, 7])] {
+            let gone = image.compacted(&Compacted {
+                id: ID,
+                inputs: 1,
+                outputs: vec![segment(1)],
+                clean_to,
+                swept: None,
+            });
+            reading.compacted(&image.partition(ID).unwrap().segments, gone);
+            assert_eq!(aborted(&image, &reading), left);
+        }
+        let seen = before.aborted.unwrap().transactions();
+        assert_eq!(seen.len(), 8, "who reads already knows what it knew");
     }
 }

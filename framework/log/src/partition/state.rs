@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::{
     Appended, Isolation, PartitionId,
     appending::Appending,
-    reading::{Phase, Reading, View},
+    reading::{Phase, Reading},
     sequences::Sequence,
+    view::View,
 };
 use crate::{
     Acks, Batch, Compression, Error, Fetched, FetchedBatch, PartitionDescription, Result,

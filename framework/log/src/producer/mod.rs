@@ -17,7 +17,7 @@ mod state;
 use std::sync::Arc;
 
 use crate::{
-    Appended, Batch, Error, Partition, Result, Ticket, Transaction,
+    Appended, Batch, Partition, Result, Ticket, Transaction,
     catalog::GroupState,
     meta::{Change, Outcome},
     partition::PartitionId,
@@ -151,18 +151,18 @@ impl Producer {
         ended.unwrap_or_else(Ticket::refused)
     }
 
+    /// Fails if a partition is of another log.
+    pub(crate) fn check_log(&self, partition: &Partition) -> Result<()> {
+        partition.check_log(self.handle.shared(), &self.state.name)
+    }
+
     fn append_how(
         &self,
         partition: &Partition,
         numbers: Numbers,
         batch: Batch,
     ) -> Result<Ticket<Appended>> {
-        if !Arc::ptr_eq(self.handle.shared(), partition.shared()) {
-            return Err(Error::ForeignPartition {
-                producer: Arc::clone(&self.state.name),
-                topic: partition.topic().into(),
-            });
-        }
+        self.check_log(partition)?;
         let by = By {
             producer: &self.state,
             epoch: self.epoch,

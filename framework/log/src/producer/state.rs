@@ -97,6 +97,11 @@ impl ProducerState {
         ticket
     }
 
+    /// Undoes that it was forgotten: its handle is valid again. What it had open is aborted.
+    pub(crate) fn remember(&self) {
+        lock(&self.life).phase = Phase::Idle;
+    }
+
     pub(crate) fn is_forgotten(&self) -> bool {
         matches!(lock(&self.life).phase, Phase::Forgotten)
     }

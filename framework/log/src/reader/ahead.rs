@@ -13,7 +13,7 @@ use std::{collections::VecDeque, sync::Arc};
 use crate::{
     Fetched, Isolation, Result,
     meta::SegmentName,
-    partition::{reading::View, state::PartitionState},
+    partition::{state::PartitionState, view::View},
 };
 
 /// Readers that are followed; for more than that the reader has enough to do.

@@ -16,7 +16,7 @@ use crate::{
     Error, Fetched, FetchedBatch,
     batch::header::{HEADER_LEN, Header, checksum_holds},
     meta::Segment,
-    partition::{PartitionId, reading::View},
+    partition::{PartitionId, view::View},
     vfs::VfsFile,
 };
 

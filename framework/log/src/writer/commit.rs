@@ -137,6 +137,10 @@ impl Commit {
                 self.add_change(topic.state().created());
             }
             Item::OpenProducer { producer, .. } => {
+                if !lock(&shared.catalog).takes(producer.state()) {
+                    let path = journal.to_path_buf();
+                    return item.refuse(Error::NoSpace { path });
+                }
                 self.abort_left_open(open, producer.state());
                 self.add_change(producer.opened());
             }
@@ -150,7 +154,7 @@ impl Commit {
                 began,
             } => {
                 self.abort_left_open(open, producer);
-                let due = *began + shared.limits.transaction_timeout;
+                let due = began.saturating_add(shared.limits.transaction_timeout);
                 self.transactions.begin(producer, *epoch, due);
                 let (producer, epoch) = (producer.id, *epoch);
                 self.add_change(Change::TransactionBegun { producer, epoch });

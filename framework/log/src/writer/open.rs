@@ -76,9 +76,10 @@ impl Ended {
 
     /// Lets it take effect for readers.
     pub(super) fn show(&self) {
-        for (partition, _) in self.parts.values() {
+        let transaction = (self.producer.id, self.epoch);
+        for (partition, range) in self.parts.values() {
             let mut reading = partition.reading();
-            reading.end_transaction(self.producer.id, self.epoch, self.outcome);
+            reading.end_transaction(transaction, range.end, self.outcome);
         }
     }
 }
