@@ -405,3 +405,30 @@ fn batches_behind_damage_are_kept_also_when_they_lie_in_the_next_journal() {
     );
     assert_eq!(repaired.partitions[0].kept.records, count - 1);
 }
+
+#[test]
+fn offsets_of_a_group_commit_that_nobody_can_read_are_not_given_again() {
+    let parent = in_memory();
+    let (running, folder) = (parent.path().join("running"), parent.path().join("data"));
+    let log = Log::open(&running).unwrap();
+    let orders = made(&log, "orders");
+    for i in 0..3 {
+        orders.append(batch(&[&[i; 500]])).wait().unwrap();
+    }
+    copy(&running, &folder);
+    let path = crate::support::journal(&folder);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[3 * 4096 + 20] ^= 1; // The topic, then the records.
+    fs::write(&path, &bytes).unwrap();
+
+    let target = parent.path().join("repaired");
+    let repaired = unsynced().repair(&folder, &target).unwrap();
+    assert!(repaired.partitions[0].lost.is_empty() && !repaired.untold.is_empty());
+    let log = unsynced().open(&target).unwrap();
+    let orders = found(&log, "orders");
+    assert_eq!(read_all(&orders, 0).len(), 2);
+    let next = orders.append(batch(&[b"next"])).wait().unwrap();
+    assert!(next.offsets.start >= 3, "{next:?}");
+    let behind = read_all(&orders, next.offsets.start);
+    assert_eq!(behind, [(next.offsets.start, b"next".to_vec())]);
+}
