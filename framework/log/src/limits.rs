@@ -36,6 +36,8 @@ pub(crate) const COMMIT_RECORDS: u64 = 4 << 20;
 pub(crate) const MAX_OFFSETS_PER_COMMIT: u64 = 8 << 20;
 /// More offsets than group commits that were not synced can hold: there is a sync before.
 pub(crate) const MAX_UNSYNCED_OFFSETS: u64 = 2 * MAX_OFFSETS_PER_COMMIT;
+/// More offsets than journals can hold that fit into memory: two of 64 GiB, at 64 records a byte.
+pub(crate) const MAX_UNREAD_OFFSETS: u64 = 1 << 43;
 /// More than anything that a log counts comes to: at a billion a second it takes 146 years. Whoever
 /// names more has forged a checksum. It is refused where it is read, so that sums stay in range.
 pub(crate) const MAX_COUNT: u64 = 1 << 62;

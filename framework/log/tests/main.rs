@@ -73,6 +73,7 @@ mod retention;
 mod round_trip;
 mod seek;
 mod space;
+mod spoilt;
 mod support;
 mod time;
 mod torn;

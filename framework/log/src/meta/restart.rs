@@ -2,7 +2,12 @@
 //! twice.
 
 use super::{Change, Image, Outcome};
-use crate::{Acks, limits::MAX_UNSYNCED_OFFSETS, partition::PartitionId, planted::planted};
+use crate::{
+    Acks,
+    limits::{MAX_COUNT, MAX_UNREAD_OFFSETS, MAX_UNSYNCED_OFFSETS},
+    partition::PartitionId,
+    planted::planted,
+};
 
 impl Image {
     /// Ends every open transaction as aborted: their incarnation is over.
@@ -44,6 +49,13 @@ impl Image {
         let weak = weak.filter(|_| !planted("offsets_reused"));
         for record in weak.flat_map(|topic| &mut topic.partitions) {
             record.next += MAX_UNSYNCED_OFFSETS;
+        }
+    }
+
+    /// Lifts next offsets above all that journals can have held which cannot be read.
+    pub(crate) fn lift_unread(&mut self) {
+        for (_, partition) in self.partitions_mut() {
+            partition.next = (partition.next + MAX_UNREAD_OFFSETS).min(MAX_COUNT);
         }
     }
 

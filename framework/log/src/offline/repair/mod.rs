@@ -9,7 +9,8 @@
 //!    come back. The same holds for batches that lay in the damaged parts of journals.
 //! 4. Offsets are lost where a batch names an end before it that nothing has, and where the image
 //!    or a journal names an end that nothing reaches. They are named, by ranges, and never given
-//!    again.
+//!    again. Where it cannot be told what a journal held, each partition goes on above all that it
+//!    can have held.
 //! 5. A batch that does not follow the one before it begins a segment, as after any gap.
 //! 6. What was made is checked before it is said to be there.
 

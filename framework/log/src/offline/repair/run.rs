@@ -224,6 +224,9 @@ impl<'a> Repair<'a> {
         self.image.kept_journals.clear();
         self.image.dropped.clear();
         self.image.lift_next_offsets();
+        if !self.journals.untold.is_empty() {
+            self.image.lift_unread();
+        }
         making.write(&self.to.journal(self.image.journal), &[])?;
         making.finish(&self.to.image(), &image::bytes(&self.image))?;
         Ok(self.journals.untold)
