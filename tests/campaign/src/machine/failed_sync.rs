@@ -20,7 +20,7 @@ use super::{
     lacks, run,
 };
 use crate::{
-    campaign::{Campaign, Cases, Fault, Verdict},
+    campaign::{Campaign, Cases, Extent, Fault, Verdict},
     log::{payload::Tag, require},
 };
 
@@ -177,7 +177,7 @@ impl Cases for FailedSync {
         ]
     }
 
-    fn judge(&self) -> Result<Verdict, Fault> {
+    fn judge(&self, _: Extent) -> Result<Verdict, Fault> {
         require!(self.acknowledged > 0, "nothing was acknowledged");
         Ok(Verdict::Shown)
     }

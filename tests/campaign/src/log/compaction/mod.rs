@@ -5,7 +5,7 @@ pub(super) mod model;
 mod stage;
 
 use super::{require, rig::Stops};
-use crate::campaign::{Campaign, Cases, Fault, Verdict};
+use crate::campaign::{Campaign, Cases, Extent, Fault, Verdict};
 use stage::Stage;
 
 /// Things done in one case, beyond its restarts: about 2,000 operations.
@@ -80,7 +80,7 @@ impl Cases for Compactions {
         ]
     }
 
-    fn judge(&self) -> Result<Verdict, Fault> {
+    fn judge(&self, _: Extent) -> Result<Verdict, Fault> {
         let (cases, struck) = (self.cases, self.struck);
         if cases < ENOUGH {
             let reason = format!("{cases} cases have run, and {ENOUGH} are needed");

@@ -15,7 +15,7 @@ mod specimen;
 
 use std::collections::BTreeMap;
 
-use crate::campaign::{Campaign, Cases, Fault, Verdict};
+use crate::campaign::{Campaign, Cases, Extent, Fault, Verdict};
 use look::Class;
 use specimen::{Kind, Last, Specimen};
 
@@ -87,7 +87,7 @@ impl Cases for Flips {
         std::iter::once(all).chain(lines).collect()
     }
 
-    fn judge(&self) -> Result<Verdict, Fault> {
+    fn judge(&self, _: Extent) -> Result<Verdict, Fault> {
         let shown = |class| self.counts.keys().any(|(_, _, other)| *other == class);
         let all = [
             Class::Nothing,

@@ -31,7 +31,7 @@ use super::{
     steps::Steps,
 };
 use crate::{
-    campaign::{Campaign, Cases, Fault, Verdict},
+    campaign::{Campaign, Cases, Extent, Fault, Verdict},
     history::{
         anomaly::Findings,
         checker::{Checker, Promise},
@@ -123,7 +123,7 @@ impl Cases for Histories {
         lines
     }
 
-    fn judge(&self) -> Result<Verdict, Fault> {
+    fn judge(&self, _: Extent) -> Result<Verdict, Fault> {
         let cases = self.cases;
         if cases < ENOUGH {
             let reason = format!("{cases} cases have run, and {ENOUGH} are needed");

@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 use super::{lacks, run};
 use crate::{
-    campaign::{Campaign, Cases, Fault, Verdict},
+    campaign::{Campaign, Cases, Extent, Fault, Verdict},
     folder,
     log::require,
 };
@@ -195,7 +195,7 @@ impl Cases for Points {
         ]
     }
 
-    fn judge(&self) -> Result<Verdict, Fault> {
+    fn judge(&self, _: Extent) -> Result<Verdict, Fault> {
         require!(self.recoveries > 0, "no recovery was killed");
         Ok(Verdict::Shown)
     }
