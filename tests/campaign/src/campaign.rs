@@ -34,14 +34,23 @@ pub(crate) trait Cases {
     /// What the cases so far did, a line for each figure, such as how often each fault fired.
     fn summary(&self) -> Vec<String>;
 
-    /// Judges the campaign as a whole, once its last case has run and none has failed.
+    /// Judges the campaign as a whole, once its last case has run and none has failed: after the
+    /// full count of cases by what the documentation promises of it.
     ///
     /// Not asked when `--count` picked the cases.
     ///
     /// # Errors
     ///
     /// A campaign that proves too little, such as one in which a fault never fired.
-    fn judge(&self) -> Result<Verdict, Fault>;
+    fn judge(&self, extent: Extent) -> Result<Verdict, Fault>;
+}
+
+/// How much of a campaign has run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Part,
+    /// All cases of the full count, in one run.
+    Full,
 }
 
 /// Whether the cases of a campaign show what it is there for.

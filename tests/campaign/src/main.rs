@@ -32,6 +32,7 @@ const CAMPAIGNS: &[Campaign] = &[
     log::planted::PLANTED,
     log::planted::PLANTED_HISTORY,
     machine::points::CRASH_POINTS,
+    machine::points::RECOVERY_POINTS,
     machine::ext4::EXT4,
     machine::failed_sync::FAILED_SYNC,
 ];

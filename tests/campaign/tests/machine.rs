@@ -29,6 +29,11 @@ fn process_that_is_killed_before_a_syscall_keeps_what_it_acknowledged() {
 }
 
 #[test]
+fn recovery_that_is_killed_before_a_syscall_comes_to_the_same() {
+    run("recovery-points", "of 1 lives of");
+}
+
+#[test]
 fn ext4_whose_power_is_cut_keeps_what_was_acknowledged() {
     run("ext4", "of 2 power cuts");
 }

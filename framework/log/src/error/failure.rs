@@ -1,8 +1,9 @@
 //! What follows from a failure, for whoever writes.
 
-use std::{io, path::Path};
+use std::{io, path::Path, sync::Arc};
 
 use super::Error;
+use crate::vfs;
 
 /// Why something could not be written, by what follows from it.
 #[derive(Debug)]
@@ -30,11 +31,33 @@ pub(crate) fn unwritten(operation: &'static str, path: &Path, error: io::Error) 
     Failure::of(Error::io(operation, path, error))
 }
 
-/// A failed sync: fatal whatever its reason, also when the disk was full; unless it was not even
-/// tried, because the folder could not be opened for it.
+/// A failed sync: fatal whatever its reason, also when the disk was full, which is then said as
+/// that of a sync: to free some room does not help. Unless it was not even tried, because the
+/// folder could not be opened for it.
 pub(crate) fn unsynced(path: &Path, error: io::Error) -> Failure {
-    match Error::io("cannot sync", path, error) {
-        untried @ Error::TooManyFiles { .. } => Failure::NoSpace(untried),
-        error => Failure::Fatal(error),
+    if vfs::is_out_of_files(&error) {
+        return Failure::NoSpace(Error::TooManyFiles { path: path.into() });
+    }
+    Failure::Fatal(Error::Io {
+        operation: "cannot sync",
+        path: path.into(),
+        source: Arc::new(error),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_disk_is_fatal_in_a_sync_alone_and_then_said_as_that_of_a_sync() {
+        let (path, full) = (Path::new("journal"), || io::ErrorKind::StorageFull.into());
+        let written = unwritten("cannot write", path, full());
+        assert!(matches!(written, Failure::NoSpace(Error::NoSpace { .. })));
+        let Failure::Fatal(error) = unsynced(path, full()) else {
+            panic!("nothing is known of what was written");
+        };
+        let said = error.to_string();
+        assert!(said.starts_with("cannot sync journal: "), "{said}");
     }
 }

@@ -7,7 +7,7 @@ use super::{
     require,
     scene::{Plant, Scene, Shown},
 };
-use crate::campaign::{Campaign, Cases, Fault, Verdict};
+use crate::campaign::{Campaign, Cases, Extent, Fault, Verdict};
 
 /// Things done in one case, beyond its restarts.
 const ACTS: u32 = 250;
@@ -70,7 +70,7 @@ impl Cases for PowerCuts {
         ]
     }
 
-    fn judge(&self) -> Result<Verdict, Fault> {
+    fn judge(&self, _: Extent) -> Result<Verdict, Fault> {
         let cases = self.cases;
         if cases < ENOUGH {
             let reason = format!("{cases} cases have run, and {ENOUGH} are needed");

@@ -15,7 +15,7 @@ use super::{
     rig::{FOLDER, Stop},
     steps::Steps,
 };
-use crate::campaign::{Campaign, Cases, Fault, Verdict};
+use crate::campaign::{Campaign, Cases, Extent, Fault, Verdict};
 
 /// Things done before the stop that is recovered from.
 const ACTS: u32 = 120;
@@ -82,7 +82,7 @@ impl Cases for Recoveries {
         ]
     }
 
-    fn judge(&self) -> Result<Verdict, Fault> {
+    fn judge(&self, _: Extent) -> Result<Verdict, Fault> {
         let cases = self.cases;
         if cases < ENOUGH {
             let reason = format!("{cases} cases have run, and {ENOUGH} are needed");

@@ -16,7 +16,7 @@ use super::{
     lacks, run,
 };
 use crate::{
-    campaign::{Campaign, Cases, Fault, Verdict},
+    campaign::{Campaign, Cases, Extent, Fault, Verdict},
     log::{
         kills::{
             acknowledged::Acknowledged,
@@ -190,7 +190,7 @@ impl Cases for Ext4 {
         ]
     }
 
-    fn judge(&self) -> Result<Verdict, Fault> {
+    fn judge(&self, _: Extent) -> Result<Verdict, Fault> {
         // The kernel writes back when it likes, so not each cut finds something to take.
         require!(
             self.took > 0,

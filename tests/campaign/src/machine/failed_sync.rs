@@ -20,7 +20,7 @@ use super::{
     lacks, run,
 };
 use crate::{
-    campaign::{Campaign, Cases, Fault, Verdict},
+    campaign::{Campaign, Cases, Extent, Fault, Verdict},
     log::{payload::Tag, require},
 };
 
@@ -49,13 +49,28 @@ const COUNT: u32 = 400;
 /// A child that says nothing for so long hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Lives in a case, of which one must end with a failed sync: now and then the file system is the
+/// first to find out.
+const TRIES: u32 = 10;
+
 /// What the cases so far have shown.
 #[derive(Debug, Default)]
 struct FailedSync {
     failed: u64,
+    /// Lives that ended because the file system had made itself read-only.
+    read_only: u64,
     acknowledged: u64,
     /// What the log said of the sync that failed.
     said: String,
+}
+
+/// What a log has died of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Died {
+    /// A sync that failed.
+    Sync,
+    /// The kernel's own sync has failed before, and it lets nobody write any more.
+    ReadOnly,
 }
 
 impl FailedSync {
@@ -63,6 +78,48 @@ impl FailedSync {
         let reason = |fault| lacks("failed-sync", &format!("no image can be mounted: {fault}"));
         try_mounting().map_err(reason)?;
         Ok(Self::default())
+    }
+
+    /// Lets a child live until its log is dead, and looks at what it leaves.
+    fn live(&mut self, number: u64) -> Result<Died, Fault> {
+        let memory = Mounted::memory(MEMORY)?;
+        let image = make_image(memory.path(), DISK)?;
+        let disk = Mounted::image(&image)?;
+        let data = disk.path().join("data");
+        let victim = Victim::start(Command::new(env::current_exe()?).args([
+            CHILD.as_ref(),
+            data.as_os_str(),
+            number.to_string().as_ref(),
+        ]))?;
+        let (mut acknowledged, mut dead) = (Vec::new(), None);
+        loop {
+            let line = match victim.listen(PATIENCE) {
+                Heard::Line(line) => line,
+                Heard::Nothing => return Err("the child hangs".into()),
+                Heard::End => break,
+            };
+            match line.split(' ').collect::<Vec<_>>()[..] {
+                ["appended", attempt, offset] => {
+                    require!(dead.is_none(), "{line}: after {dead:?}");
+                    acknowledged.push((attempt.parse()?, offset.parse()?));
+                }
+                ["dead", ..] => {
+                    let died = died(&line);
+                    dead = Some(died.ok_or_else(|| format!("no sync has failed, but: {line}"))?);
+                    self.said.clone_from(&line);
+                }
+                ["end"] => {}
+                _ => return Err(format!("the child says: {line}").into()),
+            }
+        }
+        victim.kill()?;
+        let died = dead.ok_or("no sync has failed")?;
+        disk.unmount()?;
+        let more = ["-o", MORE_MEMORY].map(Path::new);
+        run(Command::new("mount").args(more).arg(memory.path()))?;
+        look(&image, number, &acknowledged)?;
+        self.acknowledged += acknowledged.len() as u64;
+        Ok(died)
     }
 }
 
@@ -132,54 +189,40 @@ fn append(folder: &Path, number: u64) -> Result<(), Fault> {
 
 impl Cases for FailedSync {
     fn run(&mut self, number: u64) -> Result<(), Fault> {
-        let memory = Mounted::memory(MEMORY)?;
-        let image = make_image(memory.path(), DISK)?;
-        let disk = Mounted::image(&image)?;
-        let data = disk.path().join("data");
-        let victim = Victim::start(Command::new(env::current_exe()?).args([
-            CHILD.as_ref(),
-            data.as_os_str(),
-            number.to_string().as_ref(),
-        ]))?;
-        let (mut acknowledged, mut is_dead) = (Vec::new(), false);
-        loop {
-            let line = match victim.listen(PATIENCE) {
-                Heard::Line(line) => line,
-                Heard::Nothing => return Err("the child hangs".into()),
-                Heard::End => break,
-            };
-            match line.split(' ').collect::<Vec<_>>()[..] {
-                ["appended", attempt, offset] => {
-                    require!(!is_dead, "{line}: after a sync has failed");
-                    acknowledged.push((attempt.parse()?, offset.parse()?));
+        for _ in 0..TRIES {
+            match self.live(number)? {
+                Died::Sync => {
+                    self.failed += 1;
+                    return Ok(());
                 }
-                ["dead", ..] => (is_dead, self.said) = (true, line.clone()),
-                ["end"] => {}
-                _ => return Err(format!("the child says: {line}").into()),
+                Died::ReadOnly => self.read_only += 1,
             }
         }
-        victim.kill()?;
-        require!(is_dead, "no sync has failed");
-        disk.unmount()?;
-        let more = ["-o", MORE_MEMORY].map(Path::new);
-        run(Command::new("mount").args(more).arg(memory.path()))?;
-        look(&image, number, &acknowledged)?;
-        self.failed += 1;
-        self.acknowledged += acknowledged.len() as u64;
-        Ok(())
+        Err(format!("no sync has failed in {TRIES} lives: {}", self.said).into())
     }
 
     fn summary(&self) -> Vec<String> {
-        let (failed, acknowledged) = (self.failed, self.acknowledged);
+        let (failed, acknowledged, read_only) = (self.failed, self.acknowledged, self.read_only);
         vec![
             format!("{failed} syncs failed, {acknowledged} batches were acknowledged before"),
+            format!("{read_only} file systems made themselves read-only first"),
             format!("the last was told as: {}", self.said),
         ]
     }
 
-    fn judge(&self) -> Result<Verdict, Fault> {
+    fn judge(&self, _: Extent) -> Result<Verdict, Fault> {
         require!(self.acknowledged > 0, "nothing was acknowledged");
         Ok(Verdict::Shown)
+    }
+}
+
+/// What the log has died of, by what the child says, if it is a thing to die of here.
+fn died(line: &str) -> Option<Died> {
+    if line.starts_with("dead cannot sync /") {
+        Some(Died::Sync)
+    } else {
+        let is_read_only = line.contains(": Read-only file system ");
+        is_read_only.then_some(Died::ReadOnly)
     }
 }
 
@@ -221,4 +264,28 @@ fn look(image: &Path, number: u64, acknowledged: &[(u64, u64)]) -> Result<(), Fa
     );
     log.close().wait()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_sync_that_failed_is_one() {
+        let died = |cause: &str| died(&format!("dead {cause}"));
+        let failed = died("cannot sync /data/journal/1: Input/output error (os error 5)");
+        assert_eq!(failed, Some(Died::Sync));
+        let turned = died("cannot write /data/journal/1: Read-only file system (os error 30)");
+        assert_eq!(turned, Some(Died::ReadOnly));
+        for other in ["cannot write /data/sync", "cannot rename /data/image.new"] {
+            assert_eq!(
+                died(&format!("{other}: Input/output error (os error 5)")),
+                None
+            );
+        }
+        assert_eq!(
+            died("no space left for /data/image: free some, then append again"),
+            None
+        );
+    }
 }

@@ -11,7 +11,7 @@ use clap::Parser;
 use levada_core::Clock;
 
 use crate::{
-    campaign::{Campaign, Cases, Fault, Skipped, Verdict},
+    campaign::{Campaign, Cases, Extent, Fault, Skipped, Verdict},
     schedule::{Range, Step, share},
 };
 
@@ -160,7 +160,10 @@ fn run_one(
                 writeln!(out, "{name}: {line}")?;
             }
             let judged = match held {
-                Ok(()) => judge(name, cases.as_ref(), options, out)?,
+                Ok(()) => {
+                    let extent = extent(campaign, range, next);
+                    judge(name, cases.as_ref(), extent, options, out)?
+                }
                 broken => broken,
             };
             (next, judged)
@@ -179,13 +182,14 @@ fn run_one(
 fn judge(
     name: &str,
     cases: &dyn Cases,
+    extent: Extent,
     options: &Options,
     out: &mut dyn Write,
 ) -> Result<Result<(), String>, Error> {
     // A few cases that were picked by hand are not expected to show everything.
     let verdict = match options.count {
         Some(_) => Ok(Verdict::NotJudged("--count picked its cases".to_owned())),
-        None => cases.judge(),
+        None => cases.judge(extent),
     };
     let reason = match verdict {
         Ok(Verdict::Shown) => return Ok(Ok(())),
@@ -197,6 +201,15 @@ fn judge(
         return Ok(Err(format!("{name}: it was to be judged, and {reason}")));
     }
     Ok(Ok(()))
+}
+
+/// How much has run of a campaign whose first case that did not is `next`.
+fn extent(campaign: &Campaign, range: &Range, next: u64) -> Extent {
+    if range.from == 0 && next >= campaign.full {
+        Extent::Full
+    } else {
+        Extent::Part
+    }
 }
 
 /// Runs the cases of `range`: the first that did not run, and what broke.

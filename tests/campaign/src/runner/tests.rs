@@ -38,6 +38,8 @@ struct Numbers {
     needed: usize,
     /// So many must have run for the campaign to show anything.
     least: usize,
+    /// So many must have run for a full campaign to keep what is promised of it.
+    promised: usize,
 }
 
 impl Cases for Numbers {
@@ -55,8 +57,9 @@ impl Cases for Numbers {
         vec![format!("ran {:?}", self.ran)]
     }
 
-    fn judge(&self) -> Result<Verdict, Fault> {
+    fn judge(&self, extent: Extent) -> Result<Verdict, Fault> {
         match self.ran.len() {
+            ran if extent == Extent::Full && ran < self.promised => Err("ten are promised".into()),
             ran if ran < self.needed => Ok(Verdict::NotJudged(format!("{ran} have run"))),
             ran if ran < self.least => Err("no kill".into()),
             _ => Ok(Verdict::Shown),
@@ -107,6 +110,16 @@ const CAREFUL: Campaign = Campaign {
     start: || {
         Ok(Box::new(Numbers {
             needed: 3,
+            ..Numbers::default()
+        }))
+    },
+    ..SOUND
+};
+const SHORT: Campaign = Campaign {
+    name: "short",
+    start: || {
+        Ok(Box::new(Numbers {
+            promised: 10,
             ..Numbers::default()
         }))
     },
@@ -217,6 +230,16 @@ fn a_campaign_that_proves_too_little_fails() {
         Ok(true),
         "a case is no campaign"
     );
+}
+
+#[test]
+fn all_cases_in_one_run_are_judged_by_what_is_promised_of_them() {
+    let (kept, text) = report(&[SHORT], "--full");
+    assert_eq!(kept, Ok(false));
+    assert!(text.contains("FAILED short: ten are promised"), "{text}");
+    for part in ["", "--full --seconds 4", "--only short --full --from 1"] {
+        assert_eq!(report(&[SHORT], part).0, Ok(true), "{part}");
+    }
 }
 
 #[test]

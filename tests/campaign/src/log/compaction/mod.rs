@@ -5,13 +5,16 @@ pub(super) mod model;
 mod stage;
 
 use super::{require, rig::Stops};
-use crate::campaign::{Campaign, Cases, Fault, Verdict};
+use crate::campaign::{Campaign, Cases, Extent, Fault, Verdict};
 use stage::Stage;
 
 /// Things done in one case, beyond its restarts: about 2,000 operations.
 const ACTS: u32 = 350;
 /// Cases by which the campaign is judged.
 const ENOUGH: u64 = 40;
+
+/// Operations that the full campaign has.
+const FULL_OPERATIONS: u64 = 1_000_000;
 
 /// The campaign.
 pub(crate) const COMPACTION: Campaign = Campaign {
@@ -80,7 +83,7 @@ impl Cases for Compactions {
         ]
     }
 
-    fn judge(&self) -> Result<Verdict, Fault> {
+    fn judge(&self, extent: Extent) -> Result<Verdict, Fault> {
         let (cases, struck) = (self.cases, self.struck);
         if cases < ENOUGH {
             let reason = format!("{cases} cases have run, and {ENOUGH} are needed");
@@ -96,6 +99,11 @@ impl Cases for Compactions {
         ] {
             require!(count >= cases, "{count} {what} in {cases} cases");
         }
+        let operations = struck.operations;
+        require!(
+            extent == Extent::Part || operations >= FULL_OPERATIONS,
+            "{operations} operations in all cases; {FULL_OPERATIONS} are asked for"
+        );
         Ok(Verdict::Shown)
     }
 }
@@ -115,6 +123,30 @@ impl Struck {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn full_campaign_has_a_million_operations() {
+        let judge = |operations, extent| {
+            let struck = Struck {
+                operations,
+                aborted: ENOUGH,
+                stops: Stops {
+                    kills: ENOUGH,
+                    power_cuts: ENOUGH,
+                    in_recovery: 0,
+                },
+                shrunk: ENOUGH,
+                superseded: ENOUGH,
+                forgotten: ENOUGH,
+                held_back: 0,
+            };
+            let cases = ENOUGH;
+            Compactions { cases, struck }.judge(extent).is_ok()
+        };
+        assert!(judge(999_999, Extent::Part));
+        assert!(!judge(999_999, Extent::Full));
+        assert!(judge(1_000_000, Extent::Full));
+    }
 
     #[test]
     fn compacted_topic_equals_a_map_after_any_crash_and_what_was_aborted_stays_away() {

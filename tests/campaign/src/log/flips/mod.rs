@@ -15,12 +15,21 @@ mod specimen;
 
 use std::collections::BTreeMap;
 
-use crate::campaign::{Campaign, Cases, Fault, Verdict};
+use super::require;
+use crate::campaign::{Campaign, Cases, Extent, Fault, Verdict};
 use look::Class;
-use specimen::{Kind, Last, Specimen};
+use specimen::{BYTES, Kind, Last, Specimen};
 
 /// Into so many cases all changes are dealt.
 const CASES: u64 = 64;
+
+/// The files that are damaged.
+const KINDS: [Kind; 4] = [
+    Kind::Segment,
+    Kind::Journal(Last::Acknowledged),
+    Kind::Journal(Last::Unacknowledged),
+    Kind::Journal(Last::Stopped),
+];
 
 /// The campaign.
 pub(crate) const FLIPS: Campaign = Campaign {
@@ -36,8 +45,11 @@ pub(crate) const FLIPS: Campaign = Campaign {
 #[derive(Debug)]
 struct Flips {
     specimens: Vec<(Specimen, Vec<Vec<u8>>)>,
-    counts: BTreeMap<(&'static str, &'static str, Class), u64>,
+    counts: Counts,
 }
+
+/// How many changes there were: of which file, what was done to it, and what it came to.
+type Counts = BTreeMap<(&'static str, &'static str, Class), u64>;
 
 impl Flips {
     fn new() -> Result<Self, Fault> {
@@ -63,11 +75,11 @@ impl Cases for Flips {
             for change in changes(specimen, misplaced, number) {
                 let (what, content) = change.made(specimen, misplaced);
                 let class = specimen.look(content);
-                let class =
-                    class.map_err(|fault| format!("{}, {change:?}: {fault}", specimen.name()))?;
+                let class = class
+                    .map_err(|fault| format!("{}, {change:?}: {fault}", specimen.kind.name()))?;
                 *self
                     .counts
-                    .entry((specimen.name(), what, class))
+                    .entry((specimen.kind.name(), what, class))
                     .or_default() += 1;
             }
         }
@@ -87,20 +99,43 @@ impl Cases for Flips {
         std::iter::once(all).chain(lines).collect()
     }
 
-    fn judge(&self) -> Result<Verdict, Fault> {
-        let shown = |class| self.counts.keys().any(|(_, _, other)| *other == class);
-        let all = [
-            Class::Nothing,
-            Class::Damage,
-            Class::PossiblyAcknowledged,
-            Class::Torn,
-            Class::Stop,
-        ];
-        match all.into_iter().find(|class| !shown(*class)) {
-            Some(class) => Err(format!("no change was {class:?}").into()),
-            None => Ok(Verdict::Shown),
-        }
+    fn judge(&self, extent: Extent) -> Result<Verdict, Fault> {
+        judge(&self.counts, extent)
     }
+}
+
+fn judge(counts: &Counts, extent: Extent) -> Result<Verdict, Fault> {
+    let all = [
+        Class::Nothing,
+        Class::Damage,
+        Class::PossiblyAcknowledged,
+        Class::Torn,
+        Class::Stop,
+    ];
+    for class in all {
+        let is_shown = counts.keys().any(|(_, _, other)| *other == class);
+        require!(is_shown, "no change was {class:?}");
+    }
+    let of = |name: &str, what: &str| {
+        let mine = counts
+            .iter()
+            .filter(|((a, b, _), _)| (*a, *b) == (name, what));
+        mine.map(|(_, count)| *count).sum::<u64>()
+    };
+    for (name, what, asked) in KINDS.iter().flat_map(|kind| full(*kind)) {
+        let count = of(name, what);
+        require!(
+            extent == Extent::Part || count == asked,
+            "{name}, {what} {count} times; {asked} are asked for"
+        );
+    }
+    Ok(Verdict::Shown)
+}
+
+/// How often a file is flipped and cut short in all cases.
+fn full(kind: Kind) -> [(&'static str, &'static str, u64); 2] {
+    let (name, bytes) = (kind.name(), BYTES as u64);
+    [(name, "flipped", 8 * bytes), (name, "truncated", bytes)]
 }
 
 /// A change of a file.
@@ -155,13 +190,13 @@ fn changes(specimen: &Specimen, misplaced: &[Vec<u8>], case: u64) -> impl Iterat
         })
 }
 
-impl Specimen {
-    fn name(&self) -> &'static str {
-        match self.kind {
-            Kind::Segment => "segment",
-            Kind::Journal(Last::Acknowledged) => "journal of a killed process",
-            Kind::Journal(Last::Unacknowledged) => "journal with a torn end",
-            Kind::Journal(Last::Stopped) => "journal of a closed log",
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Segment => "segment",
+            Self::Journal(Last::Acknowledged) => "journal of a killed process",
+            Self::Journal(Last::Unacknowledged) => "journal with a torn end",
+            Self::Journal(Last::Stopped) => "journal of a closed log",
         }
     }
 }
@@ -200,6 +235,34 @@ mod tests {
         lasts
             .into_iter()
             .map(|last| Specimen::journal(last).unwrap())
+    }
+
+    #[test]
+    fn full_campaign_flips_each_bit_and_cuts_at_each_byte_of_each_file() {
+        let mut counts = Counts::new();
+        for class in [
+            Class::Nothing,
+            Class::PossiblyAcknowledged,
+            Class::Torn,
+            Class::Stop,
+        ] {
+            counts.insert(("segment", "misplaced", class), 1);
+        }
+        for (name, what, asked) in KINDS.iter().flat_map(|kind| full(*kind)) {
+            counts.insert((name, what, Class::Damage), asked);
+        }
+        let of_segment = |what| counts[&("segment", what, Class::Damage)];
+        assert_eq!(
+            (of_segment("flipped"), of_segment("truncated")),
+            (524_288, 65_536)
+        );
+        assert!(judge(&counts, Extent::Full).is_ok());
+        for (name, what, asked) in KINDS.iter().flat_map(|kind| full(*kind)) {
+            let mut short = counts.clone();
+            short.insert((name, what, Class::Damage), asked - 1);
+            assert!(judge(&short, Extent::Full).is_err(), "{name}, {what}");
+            assert!(judge(&short, Extent::Part).is_ok(), "{name}, {what}");
+        }
     }
 
     #[test]

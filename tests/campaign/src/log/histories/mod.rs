@@ -31,7 +31,7 @@ use super::{
     steps::Steps,
 };
 use crate::{
-    campaign::{Campaign, Cases, Fault, Verdict},
+    campaign::{Campaign, Cases, Extent, Fault, Verdict},
     history::{
         anomaly::Findings,
         checker::{Checker, Promise},
@@ -44,6 +44,8 @@ use stage::{Stage, Struck};
 const ACTS: u32 = 600;
 /// Cases by which the campaign is judged: each fault must have fired in them.
 const ENOUGH: u64 = 200;
+/// Operations that the full campaign has.
+const FULL_OPERATIONS: u64 = 10_000_000;
 /// What is said first of a history that is not good.
 pub(super) const FLAGGED: &str = "the history is flagged: ";
 /// Faults that must have fired.
@@ -123,12 +125,17 @@ impl Cases for Histories {
         lines
     }
 
-    fn judge(&self) -> Result<Verdict, Fault> {
+    fn judge(&self, extent: Extent) -> Result<Verdict, Fault> {
         let cases = self.cases;
         if cases < ENOUGH {
             let reason = format!("{cases} cases have run, and {ENOUGH} are needed");
             return Ok(Verdict::NotJudged(reason));
         }
+        let operations = self.total.operations;
+        require!(
+            extent == Extent::Part || operations >= FULL_OPERATIONS,
+            "{operations} operations in all cases; {FULL_OPERATIONS} are asked for"
+        );
         let silent = EXPECTED.iter().find(|fault| self.fired[**fault] == 0);
         if let Some(fault) = silent {
             return Err(format!("no {fault} in any case").into());
@@ -260,6 +267,25 @@ fn said(findings: &Findings) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn full_campaign_has_ten_million_operations() {
+        let said = |operations, extent| {
+            let histories = Histories {
+                cases: ENOUGH,
+                total: Findings {
+                    operations,
+                    ..Findings::default()
+                },
+                ..Histories::default()
+            };
+            histories.judge(extent).unwrap_err().to_string()
+        };
+        assert!(said(9_999_999, Extent::Full).starts_with("9999999 operations"));
+        let of_faults = said(10_000_000, Extent::Full);
+        assert_eq!(of_faults, "no failed sync in any case");
+        assert_eq!(of_faults, said(9_999_999, Extent::Part));
+    }
 
     #[test]
     fn bug_of_the_file_system_is_seen_in_the_history_alone() {

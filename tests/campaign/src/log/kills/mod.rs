@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::require;
 use crate::{
-    campaign::{Campaign, Cases, Fault, Verdict},
+    campaign::{Campaign, Cases, Extent, Fault, Verdict},
     folder,
 };
 use acknowledged::Acknowledged;
@@ -209,7 +209,7 @@ impl Cases for Kills {
         self.tally.summary()
     }
 
-    fn judge(&self) -> Result<Verdict, Fault> {
+    fn judge(&self, _: Extent) -> Result<Verdict, Fault> {
         self.tally.judge()
     }
 }

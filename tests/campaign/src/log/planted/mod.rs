@@ -25,7 +25,7 @@ use super::{
     require,
     scene::Plant,
 };
-use crate::campaign::{Campaign, Cases, Fault, Verdict};
+use crate::campaign::{Campaign, Cases, Extent, Fault, Verdict};
 use bugs::{At, BUGS, Bug, SOON};
 
 /// The campaign.
@@ -114,7 +114,7 @@ impl Cases for Planted {
 
     /// All bugs must have been planted that continuous integration asks for, from the first that
     /// was asked for: one of which nothing is known is as bad as one that was not caught.
-    fn judge(&self) -> Result<Verdict, Fault> {
+    fn judge(&self, _: Extent) -> Result<Verdict, Fault> {
         let left = self.left(usize::try_from(self.campaign.ci)?);
         if left.is_empty() {
             return Ok(Verdict::Shown);
@@ -197,7 +197,9 @@ mod tests {
                     ..Planted::new(campaign, |bug| bug.by)
                 };
                 let said = planted.summary().concat();
-                let judged = planted.judge().map_err(|fault| fault.to_string());
+                let judged = planted
+                    .judge(Extent::Part)
+                    .map_err(|fault| fault.to_string());
                 assert_eq!(judged.is_ok(), ran >= asked, "{ran}: {judged:?}");
                 for (at, bug) in BUGS.iter().enumerate() {
                     let fails = |sentence: &String| sentence.contains(bug.what);

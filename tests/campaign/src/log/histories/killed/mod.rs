@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 use super::{judge, said};
 use crate::{
-    campaign::{Campaign, Cases, Fault, Verdict},
+    campaign::{Campaign, Cases, Extent, Fault, Verdict},
     history::{anomaly::Findings, recorder::Recorder},
     log::require,
 };
@@ -84,7 +84,7 @@ impl Cases for Killed {
         lines
     }
 
-    fn judge(&self) -> Result<Verdict, Fault> {
+    fn judge(&self, _: Extent) -> Result<Verdict, Fault> {
         if self.cases < KILLED.ci {
             let (cases, needed) = (self.cases, KILLED.ci);
             let reason = format!("{cases} cases have run, and {needed} are needed");
