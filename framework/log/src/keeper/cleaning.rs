@@ -5,7 +5,7 @@ use std::{io, sync::Arc, task::Context, time::Duration};
 use futures::future::BoxFuture;
 use levada_core::Timestamp;
 
-use super::{Keeper, write};
+use super::{Keeper, notices::Notices, write};
 use crate::{
     Space,
     cleaner::{Compaction, Reserving, expired},
@@ -31,6 +31,7 @@ pub(super) struct Turns {
     /// The image on disk may be the one that has what the compaction wrote, or not.
     pub(super) is_doubted: bool,
     reserving: Reserving,
+    notices: Notices,
 }
 
 impl Turns {
@@ -42,6 +43,7 @@ impl Turns {
             compaction: None,
             is_doubted: false,
             reserving: Reserving::default(),
+            notices: Notices::default(),
         }
     }
 
@@ -113,6 +115,8 @@ impl Keeper {
     fn retain(&mut self, shared: &Shared) -> Result<(), Failure> {
         let now = shared.cleaning.now(&*shared.clock);
         let partitions = lock(&shared.catalog).partitions();
+        // Before anything goes.
+        self.turns.notices.look(shared, &partitions, now);
         let mut drops = Vec::new();
         for partition in partitions {
             let count = self.expired(&partition, now);
