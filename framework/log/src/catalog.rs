@@ -138,9 +138,10 @@ impl Catalog {
         }
         let made = Arc::new(ProducerState::new(self.next_producer, name, 0));
         self.next_producer += 1;
-        let named = match self.producers.contains_key(name) {
-            true => &mut self.successors,
-            false => &mut self.producers,
+        let named = if self.producers.contains_key(name) {
+            &mut self.successors
+        } else {
+            &mut self.producers
         };
         named.insert(name.to_owned(), Arc::clone(&made));
         Ok(made)

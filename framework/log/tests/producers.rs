@@ -162,7 +162,7 @@ fn producer_that_a_full_disk_did_not_forget_is_known_and_forgotten_later() {
     assert!(matches!(refused, Err(Error::NoSpace { .. })), "{refused:?}");
 
     room(&machine.fs);
-    let _ = import.begin().unwrap();
+    drop(import.begin().unwrap());
     let again = machine.producer("import");
     assert_eq!(offset(&machine, &again, &orders, 1), 1, "sequences go on");
     machine.wait(forget()).unwrap();
