@@ -12,7 +12,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll},
 };
 
@@ -63,6 +63,21 @@ pub(crate) struct Jobs {
 struct Waiting {
     jobs: VecDeque<(Job, oneshot::Sender<Done>)>,
     syncs: VecDeque<(Unsynced, oneshot::Sender<Synced>)>,
+    idle: Vec<Idle>,
+}
+
+/// A flusher that has nothing to do until it is woken.
+struct Idle {
+    number: usize,
+    takes: Takes,
+}
+
+/// What a flusher can do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    JobsAndSyncs,
+    /// It has a job, which waits for syncs.
+    Syncs,
 }
 
 type Synced = Result<(), Failure>;
@@ -71,15 +86,17 @@ impl Jobs {
     /// Gives out a job.
     pub(crate) fn push(&self, job: Job) -> oneshot::Receiver<Done> {
         let (sender, receiver) = oneshot::channel();
-        lock(&self.waiting).jobs.push_back((job, sender));
-        self.wake();
+        let mut waiting = lock(&self.waiting);
+        waiting.jobs.push_back((job, sender));
+        self.wake_one(waiting, |idle| idle.takes == Takes::JobsAndSyncs);
         receiver
     }
 
     fn push_sync(&self, unsynced: Unsynced) -> oneshot::Receiver<Synced> {
         let (sender, receiver) = oneshot::channel();
-        lock(&self.waiting).syncs.push_back((unsynced, sender));
-        self.wake();
+        let mut waiting = lock(&self.waiting);
+        waiting.syncs.push_back((unsynced, sender));
+        self.wake_one(waiting, |_| true);
         receiver
     }
 
@@ -91,7 +108,34 @@ impl Jobs {
         lock(&self.waiting).syncs.pop_front()
     }
 
-    /// Wakes all flushers: for a job, or because the log ends.
+    /// Wakes a flusher for what was added. If none is idle, the first that has nothing else to do
+    /// finds it.
+    fn wake_one(&self, mut waiting: MutexGuard<'_, Waiting>, is_for: impl Fn(&Idle) -> bool) {
+        let found = waiting.idle.iter().position(is_for);
+        let found = found.map(|at| waiting.idle.swap_remove(at));
+        drop(waiting);
+        if let Some(idle) = found {
+            self.flushers[idle.number].wake();
+        }
+    }
+
+    /// Says that a flusher waits until it is woken; `false` if there is something for it to do.
+    fn rest(&self, number: usize, takes: Takes) -> bool {
+        let mut waiting = lock(&self.waiting);
+        let has_job = takes == Takes::JobsAndSyncs && !waiting.jobs.is_empty();
+        let rests = !has_job && waiting.syncs.is_empty();
+        if rests {
+            waiting.idle.push(Idle { number, takes });
+        }
+        rests
+    }
+
+    /// Says that a flusher is awake, whoever has woken it.
+    fn rise(&self, number: usize) {
+        lock(&self.waiting).idle.retain(|it| it.number != number);
+    }
+
+    /// Wakes all flushers, because the log ends.
     pub(crate) fn wake(&self) {
         self.flushers.iter().for_each(AtomicWaker::wake);
     }
@@ -119,16 +163,24 @@ impl Flusher {
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let shared = Arc::clone(&self.life.0);
         shared.jobs.flushers[self.number].register(context.waker());
+        shared.jobs.rise(self.number);
         if shared.is_stopping() {
             return Poll::Ready(());
         }
         if shared.queue.is_closed() {
             // The log has died: no file is written any more, and nobody waits for the answers.
             self.flushing = None;
-        } else if self.step(&shared, context) {
+        } else if self.step(&shared, context) || !shared.jobs.rest(self.number, self.takes()) {
             context.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    fn takes(&self) -> Takes {
+        match self.flushing {
+            None => Takes::JobsAndSyncs,
+            Some(_) => Takes::Syncs,
+        }
     }
 
     /// `false` if there is nothing to do before somebody wakes it.
@@ -249,5 +301,64 @@ impl Flushing {
         let done = self.failed.map_or_else(|| Ok(segments.segments()), Err);
         // The keeper may have ended meanwhile.
         drop(self.answer.send(done));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        task::{Wake, Waker},
+    };
+
+    use super::*;
+    use crate::Retention;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn job() -> Job {
+        Job {
+            id: PartitionId {
+                topic: 1,
+                partition: 0,
+            },
+            segments: Vec::new(),
+            batches: Vec::new(),
+            roll: Roll::of(1 << 20, &Retention::forever()),
+        }
+    }
+
+    #[test]
+    fn job_wakes_one_flusher_that_has_none() {
+        let (jobs, woken) = (Jobs::default(), Arc::new(Woken::default()));
+        let waker = Waker::from(Arc::clone(&woken));
+        let wait = |number: usize, takes| {
+            jobs.flushers[number].register(&waker);
+            jobs.rest(number, takes)
+        };
+        let free = [FLUSHERS - 2, FLUSHERS - 1];
+        for number in 0..free[0] {
+            assert!(wait(number, Takes::Syncs));
+        }
+        assert!(free.iter().all(|it| wait(*it, Takes::JobsAndSyncs)));
+        let woken = || woken.0.load(Ordering::SeqCst);
+        for expected in [1, 2, 2] {
+            drop(jobs.push(job()));
+            assert_eq!(woken(), expected);
+        }
+        // Those that were woken find something; who has a job does not wait for another.
+        assert!(!free.iter().any(|it| wait(*it, Takes::JobsAndSyncs)));
+        assert!(wait(0, Takes::Syncs));
+        (0..3).for_each(|_| drop(jobs.take()));
+        assert!(wait(free[0], Takes::JobsAndSyncs));
+        jobs.wake();
+        assert_eq!(woken(), 2 + FLUSHERS);
     }
 }
