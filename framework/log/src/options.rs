@@ -68,6 +68,7 @@ impl Default for Options {
                 compaction_bytes: 32 << 20,
                 reserve_bytes: 4 << 20,
                 low_space_bytes: 512 << 20,
+                loss_notice: Duration::from_hours(24),
             },
             rates: Rates::default(),
         }
@@ -208,6 +209,16 @@ impl Options {
     /// logged. Default: 512 MiB; on a disk of a few GiB choose a tenth of it.
     pub fn low_space_bytes(mut self, bytes: u64) -> Self {
         self.limits.low_space_bytes = bytes;
+        self
+    }
+
+    /// How long before [`Retention`](crate::Retention) takes what a group has not done this is
+    /// logged as a warning: once for each partition, and again only after the group got away from
+    /// it. Never earlier than in the last tenth of the time that a topic keeps a record, so that a
+    /// topic of an hour warns six minutes before. 0: never. Default: 24 hours, so that there is a
+    /// day to mend a group that has stopped.
+    pub fn loss_notice(mut self, notice: Duration) -> Self {
+        self.limits.loss_notice = notice;
         self
     }
 

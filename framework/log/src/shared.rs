@@ -230,6 +230,7 @@ pub(crate) struct Limits {
     pub(crate) compaction_bytes: usize,
     pub(crate) reserve_bytes: u64,
     pub(crate) low_space_bytes: u64,
+    pub(crate) loss_notice: Duration,
 }
 
 impl Shared {

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use levada_core::Seed;
+use levada_core::{Clock as _, Seed};
 use levada_log::{Error, Partition, Retention, TopicOptions};
 use levada_testkit::{
     TestClock,
@@ -11,7 +11,7 @@ use levada_testkit::{
 
 use crate::{
     machine::{Machine, START},
-    support::batch,
+    support::{batch, warnings},
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -136,6 +136,103 @@ fn offset_that_is_gone_is_out_of_range_and_a_group_that_missed_it_is_told() {
     assert_eq!((slow.missed(&orders), done.missed(&orders)), (37, 0));
     assert_eq!(slow.position(&orders), Some(3), "nobody moves it");
     assert_eq!(orders.retained_for(3), Some(Duration::ZERO));
+}
+
+#[test]
+fn the_time_that_is_left_counts_down_to_the_removal_and_not_past_it() {
+    const TEN_SECONDS: Duration = Duration::from_secs(10);
+    let (machine, orders) = scene(Retention::forever().age(HOUR));
+    append(&machine, &orders, 40, MINUTE);
+    let begun = machine.clock.elapsed();
+    let now = || machine.clock.elapsed().checked_sub(begun).unwrap();
+    for offset in [3, 20, 39] {
+        let (mut last, mut promised) = (Duration::MAX, Duration::ZERO);
+        while orders.start() <= offset {
+            let left = orders.retained_for(offset).unwrap();
+            assert!(left <= last, "{offset}: {left:?} after {last:?}");
+            promised = promised.max(now() + left);
+            last = left;
+            assert!(machine.offsets(&orders).contains(&offset));
+            machine.pass(TEN_SECONDS);
+        }
+        assert!(now() >= promised, "{offset}: gone before {promised:?}");
+        assert!(last <= TEN_SECONDS, "{offset}: gone with {last:?} left");
+        assert_eq!(orders.retained_for(offset), Some(Duration::ZERO));
+    }
+    assert_eq!(orders.start(), 40);
+}
+
+#[test]
+fn a_group_is_warned_once_before_retention_takes_what_it_has_not_done() {
+    let (machine, orders) = scene(Retention::forever().age(HOUR));
+    append(&machine, &orders, 40, MINUTE);
+    let [slow, done, new] = ["slow", "done", "new"].map(|name| machine.log.group(name).unwrap());
+    machine.wait(slow.commit(&[(&orders, 3)])).unwrap();
+    machine.wait(done.commit(&[(&orders, 40)])).unwrap();
+    assert_eq!(new.position(&orders), None);
+    let warned = || {
+        let said = warnings(|| machine.pass(MINUTE));
+        let soon: Vec<_> = said.lines().filter(|it| it.contains("will soon")).collect();
+        soon.join("\n")
+    };
+    // A tenth of an hour.
+    while orders.retained_for(3).unwrap() >= 7 * MINUTE {
+        assert_eq!(warned(), "");
+    }
+    let said = warned();
+    for part in [
+        "group=slow",
+        "topic=orders",
+        "partition=0",
+        "position=3",
+        "set_retention",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let left = orders.retained_for(3).unwrap();
+    assert!((4 * MINUTE..6 * MINUTE).contains(&left), "{left:?}");
+    assert!(machine.offsets(&orders).contains(&3), "it can be read");
+    // It gets away, and falls behind again.
+    machine.wait(slow.commit(&[(&orders, 39)])).unwrap();
+    while orders.retained_for(39).unwrap() >= 7 * MINUTE {
+        assert_eq!(warned(), "");
+    }
+    assert!(warned().contains("position=39"));
+    while orders.start() < 40 {
+        assert_eq!(warned(), "", "once");
+    }
+    assert_eq!((slow.missed(&orders), done.missed(&orders)), (1, 0));
+}
+
+#[test]
+fn by_size_too_a_group_is_warned_before_and_one_that_keeps_up_never() {
+    for kept in (96..104).map(|kib| kib << 10) {
+        let (machine, orders) = scene(Retention::forever().bytes(kept));
+        let [slow, live] = ["slow", "live"].map(|name| machine.log.group(name).unwrap());
+        machine.wait(slow.commit(&[(&orders, 0)])).unwrap();
+        let (mut warned, mut promised) = (None, Duration::ZERO);
+        while orders.start() == 0 {
+            let left = orders.retained_for(0).unwrap_or_default();
+            promised = promised.max(machine.clock.elapsed() + left);
+            let said = warnings(|| {
+                append(&machine, &orders, 1, MINUTE);
+                let end = orders.visible_end() - 1; // It is always one behind.
+                machine.wait(live.commit(&[(&orders, end)])).unwrap();
+                machine.pass(Duration::from_secs(2));
+            });
+            assert!(!said.contains("group=live"), "{said}");
+            if said.contains("will soon") {
+                assert_eq!((warned, orders.start()), (None, 0), "once, before");
+                warned = Some(orders.visible_end());
+            }
+        }
+        assert!(warned.is_some(), "{kept}");
+        let now = machine.clock.elapsed();
+        assert!(
+            now >= promised,
+            "{kept}: gone at {now:?}, not after {promised:?}"
+        );
+    }
 }
 
 #[test]

@@ -186,6 +186,34 @@ pub(crate) fn answer<T>(ticket: &mut Ticket<T>) -> Poll<levada_log::Result<T>> {
     Pin::new(ticket).poll(&mut Context::from_waker(Waker::noop()))
 }
 
+/// What is logged as a warning while something is done on this thread.
+pub(crate) fn warnings(act: impl FnOnce()) -> String {
+    let logged = Logged::default();
+    let writer = logged.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, act);
+    let bytes = logged.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// What was logged, as text.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Small journals and segments, so that a test sees many.
 pub(crate) fn small() -> Options {
     Log::options()

@@ -5,7 +5,7 @@ use std::{io, sync::Arc, task::Context, time::Duration};
 use futures::future::BoxFuture;
 use levada_core::Timestamp;
 
-use super::{Keeper, write};
+use super::{Keeper, notices::Notices, write};
 use crate::{
     Space,
     cleaner::{Compaction, Reserving, expired},
@@ -29,6 +29,7 @@ pub(super) struct Turns {
     removing: Vec<SegmentId>,
     pub(super) compaction: Option<Compaction>,
     reserving: Reserving,
+    notices: Notices,
 }
 
 impl Turns {
@@ -39,6 +40,7 @@ impl Turns {
             removing: Vec::new(),
             compaction: None,
             reserving: Reserving::default(),
+            notices: Notices::default(),
         }
     }
 
@@ -104,6 +106,8 @@ impl Keeper {
     fn retain(&mut self, shared: &Shared) -> Result<(), Failure> {
         let now = shared.cleaning.now(&*shared.clock);
         let partitions = lock(&shared.catalog).partitions();
+        // Before anything goes.
+        self.turns.notices.look(shared, &partitions, now);
         let mut drops = Vec::new();
         for partition in partitions {
             let count = self.expired(&partition, now);

@@ -10,6 +10,7 @@
 mod cleaning;
 mod compacting;
 mod flush;
+mod notices;
 mod slot;
 
 use std::{

@@ -318,10 +318,17 @@ impl Reading {
         let now = newest.map_or(now, |newest| now.max(newest));
         let mut segments = self.segments.clone();
         let index = segments.partition_point(|segment| segment.end <= offset);
-        if index == segments.len() {
-            // What is in memory will be a segment, and goes as if its last record were this one.
+        let is_in_memory = index == segments.len();
+        // What is in memory will be a segment soon, and if the record is in there it goes as if it
+        // were the last of that.
+        let mut tail = self.tail.iter();
+        let at = if is_in_memory {
+            tail.find(|(header, _)| header.end() > offset)
+        } else {
+            tail.next_back()
+        };
+        if is_in_memory || at.is_some() {
             let last = segments.last().copied();
-            let at = self.tail.iter().find(|(header, _)| header.end() > offset);
             segments.push(Segment {
                 base: offset,
                 end: offset + 1,
