@@ -1,19 +1,22 @@
 //! Lag and counts are what a test counts itself, on a clock that it moves.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    io,
+    sync::{Arc, Mutex, atomic::Ordering},
+    thread,
     time::Duration,
 };
 
-use futures::executor::block_on;
+use futures::{FutureExt as _, executor::block_on, future::BoxFuture};
 use levada::{
     Running, Topic, engine::backend::EmbeddedBackend, prelude::*, sink::Collected,
     source::TopicSource,
 };
-use levada_core::Timestamp;
-use levada_log::{Batch, Log, Record, Retention, TopicOptions};
+use levada_core::{Spawner, Threads, Timestamp, backend::Backend};
+use levada_log::{Batch, Log, Partition, Record, Retention, TopicOptions};
 use levada_testkit::{TestBench, TestClock, TestPipeline};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use tracing::{Dispatch, instrument::WithSubscriber as _};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -29,9 +32,13 @@ fn write(bench: &TestBench, topic: &Topic<u32>, count: u32) {
 
 /// What a recorder shows of the log and of the group, as Prometheus collects it.
 fn shown(running: &Running) -> Vec<String> {
+    shown_of(running.progress().publish())
+}
+
+/// What a recorder shows of logs and groups that it is told of.
+fn shown_of(publish: impl Future<Output = ()>) -> Vec<String> {
     let recorder = PrometheusBuilder::new().build_recorder();
-    let progress = running.progress();
-    metrics::with_local_recorder(&recorder, || block_on(progress.publish()));
+    metrics::with_local_recorder(&recorder, || block_on(publish));
     let text = recorder.handle().render();
     let families = ["levada_topic_", "levada_group_"];
     let is_shown = |line: &&str| families.iter().any(|family| line.starts_with(family));
@@ -301,4 +308,172 @@ fn a_group_is_told_how_long_retention_leaves_what_it_has_not_done() {
     numbers.set_retention(Retention::forever()).wait().unwrap();
     assert_eq!(told(&first).as_deref(), Some("inf"), "no longer");
     assert_eq!(block_on(first.lag())[0].retained_for, None);
+}
+
+/// Threads for the works of a log, and what is logged on them as a warning.
+#[derive(Clone, Debug, Default)]
+struct Heard(Arc<Mutex<Vec<u8>>>);
+
+impl Heard {
+    fn warnings(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Spawner for Heard {
+    fn spawn(&self, name: &str, work: BoxFuture<'static, ()>) -> io::Result<()> {
+        let writer = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::WARN)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let heard = work.with_subscriber(Dispatch::new(subscriber));
+        Threads.spawn(name, heard.boxed())
+    }
+}
+
+impl io::Write for Heard {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Waits for what other threads do, for a minute.
+fn until(is_so: impl Fn() -> bool) {
+    for _ in 0..60_000 {
+        if is_so() {
+            return;
+        }
+        thread::park_timeout(Duration::from_millis(1));
+    }
+    panic!("others do it within a minute");
+}
+
+fn append(partition: &Partition) {
+    let mut batch = Batch::new();
+    batch.push(&Record::of(&[7])).unwrap();
+    partition.append(batch).wait().unwrap();
+}
+
+/// Of a group of this name in partition 0 of `numbers`: lag in records and in seconds, and the time
+/// that retention leaves it.
+fn told_of(levada: &Levada, group: &str) -> [Option<f64>; 3] {
+    let shown = shown_of(levada.publish());
+    ["lag_records", "lag_seconds", "retention_seconds"].map(|family| {
+        let labels = format!("{{group=\"{group}\",topic=\"numbers\",partition=\"0\"}} ");
+        let line = format!("levada_group_{family}{labels}");
+        let value = shown.iter().find_map(|it| it.strip_prefix(&line))?;
+        Some(value.parse().unwrap())
+    })
+}
+
+#[test]
+fn a_group_whose_pipeline_has_ended_is_told_of_until_retention_has_taken_its_backlog() {
+    const HOUR: Duration = Duration::from_hours(1);
+    let (folder, heard) = (tempfile::tempdir().unwrap(), Heard::default());
+    let clock = TestClock::at(Timestamp::from_millis(0));
+    let log = Log::options()
+        .clock(Arc::new(clock.clone()))
+        .spawner(Arc::new(heard.clone()));
+    let log = log.open(folder.path()).unwrap();
+    let for_a_day = TopicOptions::new()
+        .codec("msgpack/1")
+        .partitioner("murmur2/1")
+        .retention(Retention::forever().age(24 * HOUR));
+    let numbers = log.create_topic("numbers", for_a_day).wait().unwrap();
+    let partition = numbers.partition(0).unwrap();
+    let group = log.group("slow").unwrap();
+    append(&partition);
+
+    let backend: Arc<dyn Backend> = Arc::new(EmbeddedBackend::on(log));
+    let on = || {
+        Levada::builder()
+            .clock(clock.clone())
+            .on(Arc::clone(&backend))
+    };
+    let levada = on();
+    let done = Collected::new();
+    let pipeline = levada.pipeline("slow");
+    let from = levada.topic::<u32>("numbers").open().unwrap();
+    pipeline.source(topic(&from)).sink(collect(&done));
+    let running = pipeline.start().unwrap();
+    until(|| done.len() == 1);
+    running.stop().unwrap();
+    assert_eq!(group.position(&partition), Some(1));
+
+    // It has ended, and more comes.
+    append(&partition);
+    assert_eq!(
+        told_of(&levada, "slow"),
+        [Some(1.0), Some(0.0), Some(86_400.0)]
+    );
+    clock.advance(HOUR);
+    assert_eq!(
+        told_of(&levada, "slow"),
+        [Some(1.0), Some(3600.0), Some(82_800.0)]
+    );
+    let elsewhere = on(); // Of a program that has no such pipeline.
+    assert_eq!(told_of(&elsewhere, "slow"), told_of(&levada, "slow"));
+
+    // A tenth of a day is left.
+    assert_eq!(heard.warnings(), "");
+    clock.advance(21 * HOUR);
+    until(|| heard.warnings().contains("retention will soon remove"));
+    assert!(
+        heard
+            .warnings()
+            .contains("group=slow topic=numbers partition=0 position=1")
+    );
+    assert_eq!(
+        told_of(&levada, "slow"),
+        [Some(1.0), Some(79_200.0), Some(7200.0)]
+    );
+    assert_eq!(
+        partition.fetch(1, 1000).wait().unwrap().next,
+        2,
+        "it is there"
+    );
+
+    clock.advance(3 * HOUR);
+    until(|| partition.start() == 2);
+    assert!(partition.fetch(1, 1000).wait().is_err());
+    let [records, seconds, _] = told_of(&levada, "slow");
+    assert_eq!(
+        (records, seconds),
+        (Some(0.0), Some(0.0)),
+        "nothing is left to lag by"
+    );
+    assert_eq!(group.missed(&partition), 1);
+}
+
+#[test]
+fn a_group_that_commits_nothing_is_told_of_where_its_pipeline_left_it() {
+    let levada = Levada::in_memory();
+    let numbers = levada
+        .topic::<u32>("numbers")
+        .partitions(1)
+        .create()
+        .unwrap();
+    let draw = |name| {
+        let writing = levada.pipeline(name);
+        writing.source(iter([7_u32])).sink(to_topic(&numbers));
+        writing.run().unwrap();
+    };
+    draw("first");
+    let (counting, counted) = (levada.pipeline("counting"), Collected::new());
+    let by_number = counting.source(topic(&numbers)).key_by(|n| *n);
+    by_number.count().named("counts").sink(collect(&counted));
+    let running = counting.start().unwrap();
+    until(|| counted.len() == 1);
+    running.stop().unwrap();
+    assert_eq!(numbers.committed("counting", 0).unwrap(), None);
+    let lag = || told_of(&levada, "counting")[0];
+    assert_eq!(lag(), Some(0.0));
+    draw("second");
+    assert_eq!(lag(), Some(1.0));
 }

@@ -26,6 +26,8 @@
 //! | 0 | memory grew by at most 64 MiB in each B, and the median of B / A is at most 1.10 |
 //! | 1 | one of them is not so |
 //! | 2 | neither: too noisy, as the median of A / A is not 0.95 to 1.05 |
+//!
+//! After a 2 `framework/log/tests/stopped_group.rs` decides: it asks the same in virtual time.
 
 #![expect(
     clippy::print_stdout,

@@ -178,10 +178,28 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// [`BackendError::UnknownTopic`], or when they cannot be told.
     fn positions(&self, group: &str, topic: &str) -> Result<BTreeMap<u32, u64>, BackendError>;
 
+    /// Every position that any group has committed, in no order.
+    fn all_positions(&self) -> Vec<Position>;
+
     /// Lets go of everything, after what was appended is acknowledged. May block. Later appends
     /// are refused, and who waits for more of a partition that is not sealed gets
     /// [`BackendError::Stopped`].
     fn close(&self);
+}
+
+/// Where a group stands in a partition.
+///
+/// See [`Backend::all_positions`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The group.
+    pub group: String,
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+    /// All before this offset is done.
+    pub offset: u64,
 }
 
 /// One topic.

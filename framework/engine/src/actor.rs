@@ -77,6 +77,7 @@ pub(crate) fn start_conductor(arbiter: &ArbiterHandle, conductor: Conductor, lev
         }
         .await;
         progress.publish().await;
+        levada.ended(&progress);
         // Before the last word: whoever waits for that may then let go of the last handle himself.
         drop(levada);
         last_word.say(result);

@@ -4,20 +4,22 @@ use std::{
     fmt,
     path::Path,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use levada_core::{Data, TopicBuilder, backend::Backend};
+use levada_core::{Data, Timestamp, TopicBuilder, backend::Backend};
 
 use crate::{
     Builder, Error, Pipeline, Running,
     actor::start,
     builder::Seams,
+    groups::{self, Groups},
     pipeline::Prepared,
     progress::Progress,
+    reading::Reading,
     signals::{self, Told},
     threads::Threads,
     typed::{OpenTopics, TypedBackend},
@@ -59,34 +61,42 @@ pub(crate) struct Shared {
     threads: OnceLock<Threads>,
     told: OnceLock<Told>,
     incarnations: AtomicU64,
-    /// What the lag monitor looks at; pipelines that are gone fall out.
-    watched: Mutex<Vec<Weak<Progress>>>,
+    /// What the lag monitor looks at.
+    groups: Groups,
     /// Set once the lag monitor runs.
     monitoring: OnceLock<()>,
 }
 
 impl Shared {
-    fn watched(&self) -> MutexGuard<'_, Vec<Weak<Progress>>> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    fn idle(&self) -> Idle {
+        (self.groups.idle(&*self.backend), self.seams.clock.now())
     }
 }
 
-/// How often metrics are told how far behind groups are.
+/// What no running pipeline reads, and the time.
+type Idle = (Vec<Arc<Reading>>, Timestamp);
+
+/// How often metrics are told how far behind groups are that pipelines read for.
 const MONITOR_INTERVAL: Duration = Duration::from_millis(250);
+/// In which of these rounds they are told of the others too.
+const IDLE_ROUND: u32 = 4;
 
 /// The lag monitor: one per process and backend.
 async fn monitor(shared: Weak<Shared>) {
-    loop {
+    for round in (0..IDLE_ROUND).cycle() {
         tokio::time::sleep(MONITOR_INTERVAL).await;
-        let Some(alive) = shared.upgrade().map(|shared| {
-            let mut watched = shared.watched();
-            watched.retain(|progress| progress.strong_count() > 0);
-            watched.iter().filter_map(Weak::upgrade).collect::<Vec<_>>()
-        }) else {
+        let look = |shared: Arc<Shared>| {
+            let idle = (round == 0).then(|| shared.idle());
+            (shared.groups.running(), idle)
+        };
+        let Some((running, idle)) = shared.upgrade().map(look) else {
             return;
         };
-        for progress in alive {
+        for progress in running {
             progress.publish().await;
+        }
+        if let Some((idle, now)) = idle {
+            groups::publish(idle, now).await;
         }
     }
 }
@@ -155,7 +165,7 @@ impl Levada {
             threads: OnceLock::new(),
             told: OnceLock::new(),
             incarnations: AtomicU64::new(0),
-            watched: Mutex::default(),
+            groups: Groups::default(),
             monitoring: OnceLock::new(),
         };
         Self {
@@ -344,6 +354,43 @@ impl Levada {
         &self.shared.backend
     }
 
+    /// Tells the recorder that the host program installed, if it installed one, what
+    /// [`Progress::publish`] tells of the pipelines that run, and how far all other groups are that
+    /// have a position: a group loses records to retention also when nobody reads for it.
+    ///
+    /// Once a pipeline was started this is done each second until the last handle is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::executor::block_on;
+    /// use levada::prelude::*;
+    /// use metrics_exporter_prometheus::PrometheusBuilder;
+    ///
+    /// let levada = Levada::in_memory();
+    /// let words = levada.topic::<String>("words").partitions(1).create()?;
+    /// for (name, word) in [("first", "to"), ("second", "be")] {
+    ///     let writing = levada.pipeline(name);
+    ///     writing.source(iter([word.to_owned()])).sink(to_topic(&words));
+    ///     writing.run()?;
+    ///     let commit = vec![("words".to_owned(), 0, 1)];
+    ///     block_on(levada.backend().commit("reading", commit))?;
+    /// }
+    /// let recorder = PrometheusBuilder::new().build_recorder();
+    /// metrics::with_local_recorder(&recorder, || block_on(levada.publish()));
+    /// let shown = recorder.handle().render();
+    /// let lag = "levada_group_lag_records{group=\"reading\",topic=\"words\",partition=\"0\"} 1";
+    /// assert!(shown.contains(lag), "{shown}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn publish(&self) {
+        for progress in self.shared.groups.running() {
+            progress.publish().await;
+        }
+        let (idle, now) = self.shared.idle();
+        groups::publish(idle, now).await;
+    }
+
     pub(crate) fn seams(&self) -> &Seams {
         &self.shared.seams
     }
@@ -355,12 +402,17 @@ impl Levada {
     /// Has the lag monitor look at a pipeline, starting it with the first.
     pub(crate) fn watch(&self, progress: &Arc<Progress>) -> Result<(), Error> {
         let system = self.threads()?.system();
-        self.shared.watched().push(Arc::downgrade(progress));
+        self.shared.groups.watch(progress);
         if self.shared.monitoring.set(()).is_ok() {
             let shared = Arc::downgrade(&self.shared);
             start(system, move || monitor(shared));
         }
         Ok(())
+    }
+
+    /// A pipeline has ended: from now on the lag monitor tells where its groups stand.
+    pub(crate) fn ended(&self, progress: &Arc<Progress>) {
+        self.shared.groups.ended(progress);
     }
 
     fn told(&self) -> Result<&Told, Error> {

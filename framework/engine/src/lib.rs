@@ -8,7 +8,9 @@
 //! | [`Pipeline`], [`Running`] | what a program draws and starts |
 //! | `actor` | the shell around a task: start, place, stop |
 //! | `conductor` | does what the coordinator of a pipeline decides |
+//! | `groups` | which groups metrics are told of |
 //! | [`progress`] | lag, and what metrics are told |
+//! | `reading` | the same of one group in one partition |
 //! | `typed` | one type of record per topic |
 //! | [`backend`] | the embedded log, and topics in memory |
 //!
@@ -39,9 +41,11 @@ pub mod backend;
 mod builder;
 mod conductor;
 mod error;
+mod groups;
 mod levada;
 mod pipeline;
 pub mod progress;
+mod reading;
 mod signals;
 mod threads;
 mod typed;

@@ -11,19 +11,21 @@
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use levada_core::{
-    Begin, Clock, Subscription, Timestamp,
+    Begin, Clock, Subscription,
     assembly::SplitPlan,
-    backend::{Backend, BackendError, Ends, Partition},
+    backend::{Backend, BackendError, Ends},
     node::OperatorPlan,
 };
-use metrics::{counter, gauge};
+use metrics::counter;
+
+use crate::reading::{Reading, lock};
 
 /// How far one pipeline has come: to look at while it runs, and after its end.
 ///
@@ -33,29 +35,13 @@ use metrics::{counter, gauge};
 pub struct Progress {
     pipeline: Arc<str>,
     /// By split; none where it is no partition of a topic.
-    splits: Vec<Option<Reading>>,
+    splits: Vec<Option<Arc<Reading>>>,
     operators: Arc<[OperatorPlan]>,
     clock: Arc<dyn Clock>,
     /// How often it was asked to publish.
     asked: AtomicU64,
     /// Which of these was published last.
     published: Mutex<u64>,
-}
-
-/// A group's reading of one partition.
-#[derive(Debug)]
-struct Reading {
-    subscription: Arc<Subscription>,
-    number: u32,
-    partition: Arc<dyn Partition>,
-    /// Everything below is done.
-    done: AtomicU64,
-    /// What the group has committed, if it ever did.
-    committed: Mutex<Option<u64>>,
-    /// The append time of the record at this position, once it was looked up.
-    oldest: Mutex<Option<(u64, Timestamp)>>,
-    /// A recorder was told how long the record at the position is kept.
-    was_limited: AtomicBool,
 }
 
 /// How far a group is behind in one partition.
@@ -127,7 +113,7 @@ impl Progress {
                 Begin::Start => Begin::Start,
             };
             subscription
-                .map(|of| Reading::of(of, split.number, backend, begin_of(of)))
+                .map(|of| Reading::of(of, split.number, backend, begin_of(of)).map(Arc::new))
                 .transpose()
         };
         let splits = splits.iter().map(reading).collect::<Result<_, _>>()?;
@@ -165,7 +151,7 @@ impl Progress {
             let ends = reading.partition.ends();
             ends.visible > ends.start
         });
-        filled.map(|of| of.subscription.topic.as_str()).collect()
+        filled.map(|of| of.topic.as_str()).collect()
     }
 
     /// How far behind its groups are, by partition. Empty where it reads no topic.
@@ -194,26 +180,7 @@ impl Progress {
         }
         *published = turn;
         for (reading, lag) in self.splits.iter().flatten().zip(lags) {
-            let partition = lag.partition.to_string();
-            let topic = [
-                ("topic", lag.topic.clone()),
-                ("partition", partition.clone()),
-            ];
-            gauge!("levada_topic_partition_log_start_offset", &topic).set(float(lag.ends.start));
-            gauge!("levada_topic_partition_log_end_offset", &topic).set(float(lag.ends.visible));
-            let group = [
-                ("group", lag.group),
-                ("topic", lag.topic),
-                ("partition", partition),
-            ];
-            if let Some(committed) = *lock(&reading.committed) {
-                gauge!("levada_group_committed_offset", &group).set(float(committed));
-            }
-            gauge!("levada_group_lag_records", &group).set(float(lag.records));
-            gauge!("levada_group_lag_seconds", &group).set(lag.seconds);
-            if let Some(seconds) = reading.retention_seconds(lag.retained_for) {
-                gauge!("levada_group_retention_seconds", &group).set(seconds);
-            }
+            reading.publish(lag);
         }
         for operator in &*self.operators {
             let labels = [
@@ -238,89 +205,13 @@ impl Progress {
         }
     }
 
+    /// What it reads of topics, by split.
+    pub(crate) fn readings(&self) -> impl Iterator<Item = &Arc<Reading>> {
+        self.splits.iter().flatten()
+    }
+
     /// What the operators of the pipeline have counted.
     pub fn operators(&self) -> &[OperatorPlan] {
         &self.operators
     }
-}
-
-impl Reading {
-    fn of(
-        subscription: &Arc<Subscription>,
-        number: u32,
-        backend: &dyn Backend,
-        begin: Begin,
-    ) -> Result<Self, BackendError> {
-        let Subscription { topic, group, .. } = &**subscription;
-        let committed = backend.positions(group, topic)?.get(&number).copied();
-        let done = committed.filter(|_| begin == Begin::Committed);
-        Ok(Self {
-            subscription: Arc::clone(subscription),
-            number,
-            partition: backend.topic(topic)?.partition(number),
-            done: AtomicU64::new(done.unwrap_or(0)),
-            committed: Mutex::new(committed),
-            oldest: Mutex::default(),
-            was_limited: AtomicBool::new(false),
-        })
-    }
-
-    async fn lag(&self, now: Timestamp) -> Lag {
-        let ends = self.partition.ends();
-        let position = self.done.load(Ordering::Acquire).max(ends.start);
-        let records = ends.visible.saturating_sub(position);
-        let seconds = match records {
-            0 => 0.0,
-            _ => self.age(position, now).await,
-        };
-        Lag {
-            topic: self.subscription.topic.clone(),
-            partition: self.number,
-            group: self.subscription.group.clone(),
-            position,
-            ends,
-            records,
-            seconds,
-            retained_for: self.partition.retained_for(position),
-        }
-    }
-
-    /// What a recorder is told of how long the record at the position is kept: nothing where that
-    /// is for good, but infinity to one that was told of an end before, and would go on showing it.
-    fn retention_seconds(&self, retained_for: Option<Duration>) -> Option<f64> {
-        if let Some(left) = retained_for {
-            self.was_limited.store(true, Ordering::Relaxed);
-            return Some(left.as_secs_f64());
-        }
-        let was_limited = self.was_limited.load(Ordering::Relaxed);
-        was_limited.then_some(f64::INFINITY)
-    }
-
-    async fn age(&self, at: u64, now: Timestamp) -> f64 {
-        let known = lock(&self.oldest).filter(|(of, _)| *of == at);
-        let append_time = if let Some((_, append_time)) = known {
-            Some(append_time)
-        } else {
-            let fetched = self.partition.fetch(at, 1).await.unwrap_or_default();
-            fetched.batches.first().map(|batch| batch.append_time())
-        };
-        let Some(append_time) = append_time else {
-            return 0.0;
-        };
-        *lock(&self.oldest) = Some((at, append_time));
-        now.since(append_time).as_secs_f64()
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere cannot leave these half changed: each change is one assignment.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a gauge is a float; offsets stay below 2⁵³"
-)]
-fn float(offset: u64) -> f64 {
-    offset as f64
 }

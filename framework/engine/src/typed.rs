@@ -11,7 +11,7 @@ use std::{
 };
 
 use levada_core::{
-    backend::{Backend, BackendError, Partition, Ticket, Topic, TopicSpec, Traits},
+    backend::{Backend, BackendError, Partition, Position, Ticket, Topic, TopicSpec, Traits},
     key::Slots,
 };
 
@@ -90,6 +90,10 @@ impl Backend for TypedBackend {
 
     fn positions(&self, group: &str, topic: &str) -> Result<BTreeMap<u32, u64>, BackendError> {
         self.backend.positions(group, topic)
+    }
+
+    fn all_positions(&self) -> Vec<Position> {
+        self.backend.all_positions()
     }
 
     fn close(&self) {

@@ -212,11 +212,11 @@ impl Options {
         self
     }
 
-    /// How long before [`Retention`](crate::Retention) takes what a group has not done this is logged
-    /// as a warning: once for each partition, and again only after the group got away from it. Of
-    /// what a topic keeps no more than the last tenth is warned of, so that a topic of an hour warns
-    /// six minutes before. 0: never. Default: 24 hours, so that there is a day to mend a group that
-    /// has stopped.
+    /// How long before [`Retention`](crate::Retention) takes what a group has not done this is
+    /// logged as a warning: once for each partition, and again only after the group got away from
+    /// it. Never earlier than in the last tenth of the time that a topic keeps a record, so that a
+    /// topic of an hour warns six minutes before. 0: never. Default: 24 hours, so that there is a
+    /// day to mend a group that has stopped.
     pub fn loss_notice(mut self, notice: Duration) -> Self {
         self.limits.loss_notice = notice;
         self

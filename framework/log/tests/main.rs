@@ -9,6 +9,7 @@
 //! | [`moved`] | a folder that is not its log's any more, or older than was known, is noticed |
 //! | [`memory`] | a log that gets no more memory has lost nothing that was acknowledged |
 //! | [`quotas`] | no more is appended than a quota allows, and no less |
+//! | [`stopped_group`] | a group that stops costs the others no time, and no memory |
 //! | [`seek`] | groups are moved by plans, nothing by mistake, and new ones join live |
 //! | [`ahead`] | who goes through is read ahead for, and sees nothing else of it |
 //! | [`time`] | a partition can be read from a time on |
@@ -74,6 +75,7 @@ mod round_trip;
 mod seek;
 mod space;
 mod spoilt;
+mod stopped_group;
 mod support;
 mod time;
 mod torn;

@@ -12,7 +12,7 @@ use levada_core::{
     Codec as _, MessagePack, Timestamp, TopicBuilder,
     backend::{
         Backend, BackendError, Batch, Durability, Ends, Fetched, FetchedBatch, Headers, Partition,
-        RecordView, Ticket, Topic, TopicSpec, Traits,
+        Position, RecordView, Ticket, Topic, TopicSpec, Traits,
     },
     key::Slots,
 };
@@ -61,6 +61,10 @@ impl Backend for Gappy {
 
     fn positions(&self, _: &str, _: &str) -> Result<BTreeMap<u32, u64>, BackendError> {
         Ok(BTreeMap::new())
+    }
+
+    fn all_positions(&self) -> Vec<Position> {
+        Vec::new()
     }
 
     fn close(&self) {}

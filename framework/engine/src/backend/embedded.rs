@@ -12,7 +12,8 @@ use futures::{FutureExt as _, TryFutureExt as _, future};
 use levada_core::{
     Clock, Spawner,
     backend::{
-        self, Backend, BackendError, Batch, Durability, Ends, Fetched, Ticket, TopicSpec, Traits,
+        self, Backend, BackendError, Batch, Durability, Ends, Fetched, Position, Ticket, TopicSpec,
+        Traits,
     },
     key::Slots,
 };
@@ -143,6 +144,28 @@ impl Backend for EmbeddedBackend {
             positions.extend(group.position(&partition).map(|offset| (number, offset)));
         }
         Ok(positions)
+    }
+
+    fn all_positions(&self) -> Vec<Position> {
+        let topics = self.log.topics();
+        let partitions = topics.iter().flat_map(|topic| {
+            let numbers = 0..topic.partitions();
+            numbers.filter_map(|number| topic.partition(number).ok())
+        });
+        let partitions: Vec<Partition> = partitions.collect();
+        let mut all = Vec::new();
+        for group in self.log.groups() {
+            let own = partitions.iter().filter_map(|partition| {
+                Some(Position {
+                    group: group.name().to_owned(),
+                    topic: partition.topic().to_owned(),
+                    partition: partition.number(),
+                    offset: group.position(partition)?,
+                })
+            });
+            all.extend(own);
+        }
+        all
     }
 
     fn close(&self) {

@@ -36,7 +36,7 @@ use std::{
 use futures::executor::block_on;
 use levada_core::{
     Timestamp,
-    backend::{Backend, BackendError, Batch, NewRecord, Partition, TopicSpec},
+    backend::{Backend, BackendError, Batch, NewRecord, Partition, Position, TopicSpec},
     key::{Slots, murmur2},
 };
 
@@ -301,6 +301,15 @@ fn positions_belong_to_their_group(make: Make<'_>) {
     commit("slow", 1).expect("the topic is there");
     assert_eq!(positions("fast"), BTreeMap::from([(0, 3)]));
     assert_eq!(positions("slow"), BTreeMap::from([(0, 1)]));
+    let mut all = backend.all_positions();
+    all.sort_unstable();
+    let standing = [("fast", 3), ("slow", 1)].map(|(group, offset)| Position {
+        group: group.to_owned(),
+        topic: "orders".to_owned(),
+        partition: 0,
+        offset,
+    });
+    assert_eq!(all, standing);
 }
 
 fn a_topic_is_opened_as_it_was_made(make: Make<'_>) {

@@ -10,7 +10,9 @@ use std::{
 use futures::{FutureExt as _, future};
 use levada_core::{
     Clock,
-    backend::{Backend, BackendError, Durability, Partition, Ticket, Topic, TopicSpec, Traits},
+    backend::{
+        Backend, BackendError, Durability, Partition, Position, Ticket, Topic, TopicSpec, Traits,
+    },
     key::Slots,
 };
 use levada_log::{Error as LogError, MAX_PARTITIONS, check_name};
@@ -93,6 +95,18 @@ impl Backend for MemoryBackend {
         Ok(own
             .map(|((.., partition), offset)| (*partition, *offset))
             .collect())
+    }
+
+    fn all_positions(&self) -> Vec<Position> {
+        let held = lock(&self.held);
+        let all = held.positions.iter();
+        all.map(|((group, topic, partition), offset)| Position {
+            group: group.clone(),
+            topic: topic.clone(),
+            partition: *partition,
+            offset: *offset,
+        })
+        .collect()
     }
 
     fn close(&self) {
