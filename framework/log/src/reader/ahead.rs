@@ -14,6 +14,7 @@ use crate::{
     Fetched, Isolation, Result,
     meta::SegmentName,
     partition::{state::PartitionState, view::View},
+    planted::planted,
 };
 
 /// Readers that are followed; for more than that the reader has enough to do.
@@ -78,7 +79,10 @@ impl Ahead {
             return Known::Nothing;
         };
         match followed.state {
-            State::Read(segment, fetched) if place.partition.reading().has_segment(segment) => {
+            State::Read(segment, fetched)
+                if planted("read_ahead_stale")
+                    || place.partition.reading().has_segment(segment) =>
+            {
                 Known::Read(fetched)
             }
             _ => Known::Expected,

@@ -19,6 +19,8 @@
 //! [`recorder`] writes and reads the file, [`checker`] judges it, [`anomaly`] says what can be
 //! wrong with one.
 
+#[cfg(test)]
+mod anomalies;
 pub(crate) mod anomaly;
 #[cfg(test)]
 mod bad;

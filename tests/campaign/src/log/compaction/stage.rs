@@ -40,6 +40,8 @@ pub(super) struct Stage {
     /// The log has said that it is dead.
     pub(super) is_dead: bool,
     pub(super) model: Model,
+    /// How much those readers ask for that meet in the same places: about a batch.
+    pace: usize,
     segments: usize,
     struck: Struck,
 }
@@ -52,6 +54,7 @@ impl Stage {
             journal_bytes: (4 << 10) << (2 * rig.rng.below(2)),
             // Of the first the keys take more than fits.
             compaction_bytes: [1 << 10, 1 << 20][usize::from(rig.rng.chance(2, 3))],
+            pace: 1 + rig.below(400),
             rig,
             log: None,
             partitions: Vec::new(),
@@ -189,7 +192,22 @@ impl Stage {
             "the log sleeps while {:?} wait",
             self.asked
         );
-        self.look()
+        self.look()?;
+        self.walk_on()
+    }
+
+    /// Somebody goes a part of the way through each partition, as others do from its start once
+    /// compaction has passed: who must not be given what was read ahead before.
+    fn walk_on(&mut self) -> Result<(), Fault> {
+        for partition in self.partitions.clone() {
+            let mut from = partition.start();
+            for _ in 0..=self.rig.below(12) {
+                let fetched = partition.fetch(from, self.pace);
+                from = self.rig.steps.wait(fetched)??.next;
+            }
+        }
+        while self.step()? {}
+        Ok(())
     }
 
     /// Compares all that is there with the model.
@@ -203,7 +221,12 @@ impl Stage {
                 self.struck.held_back += open;
                 continue;
             }
-            let max_bytes = self.rig.below(20_000);
+            let is_new = self.rig.rng.chance(1, 3);
+            let max_bytes = if is_new {
+                self.rig.below(20_000)
+            } else {
+                self.pace
+            };
             let found = read(&partition, &self.rig.steps, max_bytes)?;
             let times = (self.rig.clock.now(), TOMBSTONES);
             let looked = self.model.compare(at, &found, times)?;

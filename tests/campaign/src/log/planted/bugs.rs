@@ -23,8 +23,9 @@ pub(super) enum At {
     Log(&'static str),
 }
 
-/// The bugs, in the order of their cases: first those that a history soon shows.
-pub(super) const BUGS: [Bug; 16] = [
+/// The bugs, in the order of their cases: first those that a history soon shows, last those that
+/// none does.
+pub(super) const BUGS: [Bug; 17] = [
     Bug {
         what: "files are not synced",
         at: At::Seam(Plant::SkipFsync),
@@ -105,7 +106,15 @@ pub(super) const BUGS: [Bug; 16] = [
         at: At::Log("interior_truncate"),
         by: &POWER_CUTS,
     },
+    Bug {
+        what: "what was read ahead is given out after compaction took it away",
+        at: At::Log("read_ahead_stale"),
+        by: &COMPACTION,
+    },
 ];
 
 /// How many of them, from the first, show in one of the first five histories.
 pub(super) const SOON: usize = 12;
+/// How many of them, from the first, show in a history at all. What compaction took away was true
+/// once, and a history does not say when it went.
+pub(super) const SHOWN: usize = 16;

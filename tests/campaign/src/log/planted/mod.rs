@@ -26,7 +26,7 @@ use super::{
     scene::Plant,
 };
 use crate::campaign::{Campaign, Cases, Extent, Fault, Verdict};
-use bugs::{At, BUGS, Bug, SOON};
+use bugs::{At, BUGS, Bug, SHOWN, SOON};
 
 /// The campaign.
 pub(crate) const PLANTED: Campaign = Campaign {
@@ -42,7 +42,7 @@ pub(crate) const PLANTED: Campaign = Campaign {
 pub(crate) const PLANTED_HISTORY: Campaign = Campaign {
     name: "planted-history",
     about: "Plants a bug in each case, and expects the history of a case alone to show it.",
-    full: BUGS.len() as u64,
+    full: SHOWN as u64,
     ci: SOON as u64,
     weight: 1,
     start: || Ok(Box::new(Planted::new(&PLANTED_HISTORY, |_| &HISTORY))),
@@ -73,16 +73,17 @@ impl Planted {
     }
 
     /// What was not planted of the first `count` bugs.
-    fn left(&self, count: usize) -> String {
-        let left = BUGS[..count].iter().skip(self.next);
-        left.map(|bug| bug.what).collect::<Vec<_>>().join(", ")
+    fn left(&self, count: u64) -> String {
+        let left = BUGS.iter().zip(0..count).skip(self.next);
+        left.map(|(bug, _)| bug.what).collect::<Vec<_>>().join(", ")
     }
 }
 
 impl Cases for Planted {
     fn run(&mut self, number: u64) -> Result<(), Fault> {
         let at = usize::try_from(number)?;
-        let bug = BUGS.get(at).ok_or("there are no more bugs")?;
+        require!(number < self.campaign.full, "there are no more bugs");
+        let bug = &BUGS[at];
         let (what, by) = (bug.what, (self.by)(bug));
         let caught = match bug.at {
             At::Seam(plant) => caught_here(plant, by)?,
@@ -105,7 +106,7 @@ impl Cases for Planted {
 
     fn summary(&self) -> Vec<String> {
         let mut lines = self.caught.clone();
-        let left = self.left(BUGS.len());
+        let left = self.left(self.campaign.full);
         if !left.is_empty() {
             lines.push(format!("not planted, for `--full` to catch: {left}"));
         }
@@ -115,7 +116,7 @@ impl Cases for Planted {
     /// All bugs must have been planted that continuous integration asks for, from the first that
     /// was asked for: one of which nothing is known is as bad as one that was not caught.
     fn judge(&self, _: Extent) -> Result<Verdict, Fault> {
-        let left = self.left(usize::try_from(self.campaign.ci)?);
+        let left = self.left(self.campaign.ci);
         if left.is_empty() {
             return Ok(Verdict::Shown);
         }
@@ -190,8 +191,9 @@ mod tests {
     #[test]
     fn bugs_that_were_not_planted_are_named_and_fail_the_campaign_that_asks_for_them() {
         for campaign in [&PLANTED, &PLANTED_HISTORY] {
-            let asked = usize::try_from(campaign.ci).unwrap();
-            for ran in 1..=BUGS.len() {
+            let count = |cases| usize::try_from(cases).unwrap();
+            let (asked, all) = (count(campaign.ci), count(campaign.full));
+            for ran in 1..=all {
                 let planted = Planted {
                     next: ran,
                     ..Planted::new(campaign, |bug| bug.by)
@@ -205,7 +207,8 @@ mod tests {
                     let fails = |sentence: &String| sentence.contains(bug.what);
                     let is_asked_for = (ran..asked).contains(&at);
                     assert_eq!(judged.as_ref().is_err_and(fails), is_asked_for, "{ran}");
-                    assert_eq!(said.contains(bug.what), at >= ran, "{ran}: {said}");
+                    let is_left = (ran..all).contains(&at);
+                    assert_eq!(said.contains(bug.what), is_left, "{ran}: {said}");
                 }
             }
         }

@@ -3,8 +3,8 @@
 //! A case is a life, which is killed before another call than those of all other cases. The cases
 //! are dealt far apart, so that a few of them are from the whole script.
 //!
-//! All cases kill 120,000 recoveries. A kill takes nothing from the page cache, so it shows the same
-//! on a file system in memory, where that takes half an hour and not two (2 cores, 2026-11-22):
+//! All cases kill 115,000 recoveries. A kill takes nothing from the page cache, so a file system in
+//! memory shows the same, in 35 minutes; a disk takes hours (2 cores, 2026-11-22):
 //!
 //! ```text
 //! TMPDIR=/dev/shm cargo campaign --only recovery-points --full
