@@ -1,6 +1,16 @@
 //! Groups are moved by plans: one verb each, nothing by mistake, and new ones join live.
 
-use std::{collections::BTreeMap, future::poll_fn, ops::Range, sync::Arc, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::poll_fn,
+    ops::Range,
+    sync::{
+        Arc,
+        mpsc::{self, TryRecvError},
+    },
+    thread,
+    time::Duration,
+};
 
 use futures::executor::block_on;
 use levada_core::Timestamp;
@@ -313,7 +323,7 @@ fn range_is_read_without_a_group() {
 fn write(orders: &Partition, numbers: Range<u32>) {
     let numbers: Vec<_> = numbers.map(u32::to_le_bytes).collect();
     let mut last = None;
-    for some in numbers.chunks(1_000) {
+    for some in numbers.chunks(10_000) {
         let mut batch = Batch::new();
         for number in some {
             batch.push(&Record::of(number)).unwrap();
@@ -328,8 +338,8 @@ fn write(orders: &Partition, numbers: Range<u32>) {
 
 #[test]
 fn new_group_reads_all_of_history_and_then_joins_live_with_no_gap_and_nothing_twice() {
-    const HISTORY: u32 = 200_000;
-    const ALL: u32 = 300_000;
+    const HISTORY: u32 = 1_000_000;
+    const MOST: u32 = 1_400_000;
     let folder = tempfile::tempdir().unwrap();
     let options = || {
         Log::options()
@@ -349,27 +359,46 @@ fn new_group_reads_all_of_history_and_then_joins_live_with_no_gap_and_nothing_tw
     let topic = log.topic("orders").unwrap();
     let orders = topic.partition(0).unwrap();
     let group = log.group("fraud_audit").unwrap();
-    group
-        .seek(&topic, Seek::Start)
-        .wait()
-        .unwrap()
-        .apply()
-        .wait()
-        .unwrap();
+    let start = group.seek(&topic, Seek::Start).wait().unwrap();
+    start.apply().wait().unwrap();
     let member = group.join();
     thread::scope(|threads| {
-        threads.spawn(|| write(&orders, HISTORY..ALL));
+        let orders = &orders;
+        // Dropped, it ends the writer: also when this reader fails.
+        let (goes_on, is_over) = mpsc::channel::<()>();
+        let writer = threads.spawn(move || {
+            let mut some = (HISTORY..MOST).step_by(2);
+            let last = some.find(|&next| {
+                write(orders, next..next + 2);
+                is_over.try_recv() == Err(TryRecvError::Disconnected)
+            });
+            last.map_or(MOST, |last| last + 2)
+        });
         let mut expected = 0_u32;
-        while expected < ALL {
-            let from = group.position(&orders).unwrap();
+        let mut read = || {
+            let from = group.position(orders).unwrap();
+            let is_live = from > u64::from(HISTORY) && from == orders.visible_end();
             block_on(poll_fn(|context| orders.poll_visible(context, from)));
-            let fetched = orders.fetch(from, 64 << 10).wait().unwrap();
+            let fetched = orders.fetch(from, 256 << 10).wait().unwrap();
             for record in fetched.records() {
                 assert_eq!(record.value, expected.to_le_bytes());
                 expected += 1;
             }
-            member.commit(&[(&orders, fetched.next)]).wait().unwrap();
+            member.commit(&[(orders, fetched.next)]).wait().unwrap();
+            (expected, is_live)
+        };
+        // It stands at the end, and waits for what comes.
+        let mut live = 0;
+        while live < 50 {
+            let (next, is_live) = read();
+            live += u32::from(is_live);
+            assert!(next < MOST, "it came to the end {live} times");
         }
+        drop(goes_on);
+        let end = writer.join().unwrap();
+        while group.position(orders) < Some(u64::from(end)) {
+            read();
+        }
+        assert_eq!(orders.visible_end(), u64::from(end));
     });
-    assert_eq!(group.position(&orders), Some(orders.visible_end()));
 }
