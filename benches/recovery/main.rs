@@ -25,8 +25,8 @@
 //!
 //! Recovery is to read what follows the recovery point: the image and the journals that it names.
 //! Bytes are counted by a `Vfs` around that of the operating system. The bar is that before the log
-//! is open no byte of a segment is read, and none of the journals more than twice. (The last is read
-//! twice where it has room left: whoever still writes it, past the lock, must be found.)
+//! is open no byte of a segment is read, and none of the journals more than twice. (The last is
+//! read twice where it has room left: whoever still writes it, past the lock, must be found.)
 //!
 //! After each opening all that was acknowledged to this process must lie before the ends, and the
 //! last such batch of ten partitions, in turn, must be there byte for byte. The last column is what
