@@ -157,6 +157,8 @@ impl Room {
         }
         self.spend();
         self.ran_out(shared.paths.folder());
+        // It may be waiting for a flush that waits for room now: what waits with it is refused.
+        shared.queue.filled.wake();
         let path = shared.paths.reserve();
         match shared.vfs.remove_file(&path) {
             Ok(()) => {
