@@ -10,7 +10,7 @@ use std::{
 use levada_log::{Batch, Error, Log, Record};
 
 use crate::support::{
-    Steps, batch, contents, copy, found, in_memory, journal, made, segments, small,
+    Steps, batch, contents, copy, found, in_memory, journal, made, read_all, segments, small,
 };
 
 /// What a size could be set to.
@@ -212,5 +212,27 @@ fn newer_versions_of_image_frame_and_batch_are_refused_by_name_and_left_as_they_
         let said = Log::open(folder.path()).map(drop).unwrap_err();
         assert!(matches!(said, Error::Newer { .. }), "{said}");
         assert_eq!(contents(folder.path()), before);
+    }
+}
+
+#[test]
+fn head_that_was_torn_at_its_version_is_no_newer_one() {
+    for torn in [[0, 0], *b"xx"] {
+        let running = in_memory();
+        let log = Log::open(running.path()).unwrap();
+        let orders = made(&log, "orders");
+        for value in [b"kept", b"torn"] {
+            orders.append(batch(&[value])).wait().unwrap();
+        }
+        let crash = in_memory();
+        copy(running.path(), crash.path());
+        let mut bytes = fs::read(journal(crash.path())).unwrap();
+        bytes[8192 + 4..8192 + 6].copy_from_slice(&torn);
+        fs::write(journal(crash.path()), bytes).unwrap();
+
+        let log = Log::open(crash.path()).unwrap();
+        assert!(log.recovery().cut.is_some(), "{torn:?}");
+        let read = read_all(&found(&log, "orders"), 0);
+        assert_eq!(read, [(0, b"kept".to_vec())], "{torn:?}");
     }
 }

@@ -23,6 +23,8 @@ const ROW_LEN: usize = 32;
 const MAGIC: [u8; 4] = *b"LVFr";
 /// The version of this layout.
 const VERSION: u16 = 1;
+/// More versions than there will be.
+const MAX_VERSION: u16 = 255;
 /// The head's checksum covers everything from here to its end.
 const CHECKED_FROM: usize = 12;
 
@@ -168,9 +170,14 @@ impl Head {
     }
 
     /// The version of a whole head whose layout this release does not know.
+    ///
+    /// The checksum does not cover the version, which says what it covers. So a head that was torn
+    /// just there is whole in all else, with a version that no release has.
     pub(crate) fn unknown_version(bytes: &[u8]) -> Option<u16> {
         let head = bytes.first_chunk::<HEAD_LEN>()?;
-        (is_whole(head) && u16_at(head, 4) != VERSION).then(|| u16_at(head, 4))
+        let version = u16_at(head, 4);
+        let is_newer = (VERSION + 1..=MAX_VERSION).contains(&version);
+        (is_whole(head) && is_newer).then_some(version)
     }
 
     /// Whether `bytes` look as if a head of `journal` had been there before it was torn or rotted.
