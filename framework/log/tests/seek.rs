@@ -365,7 +365,7 @@ fn new_group_reads_all_of_history_and_then_joins_live_with_no_gap_and_nothing_tw
     thread::scope(|threads| {
         let orders = &orders;
         // Dropped, it ends the writer: also when this reader fails.
-        let (goes_on, is_over) = mpsc::channel::<()>();
+        let (goes_on, is_over) = mpsc::sync_channel::<()>(0);
         let writer = threads.spawn(move || {
             let mut some = (HISTORY..MOST).step_by(2);
             let last = some.find(|&next| {

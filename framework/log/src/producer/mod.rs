@@ -104,6 +104,9 @@ impl Producer {
     /// By the ticket: [`Error::OutOfSequence`] for a sequence that is neither the
     /// [next](Self::next_sequence) nor a repeat, [`Error::ProducerFenced`], else as for
     /// [`Partition::append`].
+    ///
+    /// [`Error::OutOfSequence`]: crate::Error::OutOfSequence
+    /// [`Error::ProducerFenced`]: crate::Error::ProducerFenced
     pub fn append(&self, partition: &Partition, sequence: u64, batch: Batch) -> Ticket<Appended> {
         let numbers = Numbers::Sequenced(sequence);
         let appended = self.append_how(partition, numbers, batch);
@@ -126,6 +129,11 @@ impl Producer {
     /// # Errors
     ///
     /// [`Error::ProducerFenced`], [`Error::Busy`], [`Error::Dead`], [`Error::Closed`].
+    ///
+    /// [`Error::ProducerFenced`]: crate::Error::ProducerFenced
+    /// [`Error::Busy`]: crate::Error::Busy
+    /// [`Error::Dead`]: crate::Error::Dead
+    /// [`Error::Closed`]: crate::Error::Closed
     pub fn begin(&mut self) -> Result<Transaction<'_>> {
         self.epoch = self.state.begin(self.handle.shared(), self.epoch)?;
         Ok(Transaction::new(self))
