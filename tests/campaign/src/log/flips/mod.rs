@@ -1,6 +1,6 @@
 //! Campaign: every bit of a file is flipped, and the file is cut short at every byte.
 //!
-//! A segment of 64 KiB, and journals of 64 KiB that end in three ways. Of each change the class is
+//! A segment of 64 KiB, and journals of 56 KiB that end in three ways. Of each change the class is
 //! derived from what was acknowledged, never asked of the log, and the log must answer to it: see
 //! [`Class`]. No change may let a wrong byte through.
 //!
@@ -18,18 +18,10 @@ use std::collections::BTreeMap;
 use super::require;
 use crate::campaign::{Campaign, Cases, Extent, Fault, Verdict};
 use look::Class;
-use specimen::{BYTES, Kind, Last, Specimen};
+use specimen::{Kind, Last, Specimen};
 
 /// Into so many cases all changes are dealt.
 const CASES: u64 = 64;
-
-/// The files that are damaged.
-const KINDS: [Kind; 4] = [
-    Kind::Segment,
-    Kind::Journal(Last::Acknowledged),
-    Kind::Journal(Last::Unacknowledged),
-    Kind::Journal(Last::Stopped),
-];
 
 /// The campaign.
 pub(crate) const FLIPS: Campaign = Campaign {
@@ -100,11 +92,16 @@ impl Cases for Flips {
     }
 
     fn judge(&self, extent: Extent) -> Result<Verdict, Fault> {
-        judge(&self.counts, extent)
+        let files = self.specimens.iter();
+        let files = files.map(|(it, _)| (it.kind.name(), it.content().len() as u64));
+        judge(&self.counts, &files.collect::<Vec<_>>(), extent)
     }
 }
 
-fn judge(counts: &Counts, extent: Extent) -> Result<Verdict, Fault> {
+/// The name of a file that is damaged, and its length in bytes.
+type Damaged = (&'static str, u64);
+
+fn judge(counts: &Counts, files: &[Damaged], extent: Extent) -> Result<Verdict, Fault> {
     let all = [
         Class::Nothing,
         Class::Damage,
@@ -122,7 +119,7 @@ fn judge(counts: &Counts, extent: Extent) -> Result<Verdict, Fault> {
             .filter(|((a, b, _), _)| (*a, *b) == (name, what));
         mine.map(|(_, count)| *count).sum::<u64>()
     };
-    for (name, what, asked) in KINDS.iter().flat_map(|kind| full(*kind)) {
+    for (name, what, asked) in files.iter().flat_map(|file| full(*file)) {
         let count = of(name, what);
         require!(
             extent == Extent::Part || count == asked,
@@ -133,8 +130,7 @@ fn judge(counts: &Counts, extent: Extent) -> Result<Verdict, Fault> {
 }
 
 /// How often a file is flipped and cut short in all cases.
-fn full(kind: Kind) -> [(&'static str, &'static str, u64); 2] {
-    let (name, bytes) = (kind.name(), BYTES as u64);
+fn full((name, bytes): Damaged) -> [(&'static str, &'static str, u64); 2] {
     [(name, "flipped", 8 * bytes), (name, "truncated", bytes)]
 }
 
@@ -239,6 +235,7 @@ mod tests {
 
     #[test]
     fn full_campaign_flips_each_bit_and_cuts_at_each_byte_of_each_file() {
+        let files = [("segment", 65_536), ("journal", 57_344)];
         let mut counts = Counts::new();
         for class in [
             Class::Nothing,
@@ -248,7 +245,7 @@ mod tests {
         ] {
             counts.insert(("segment", "misplaced", class), 1);
         }
-        for (name, what, asked) in KINDS.iter().flat_map(|kind| full(*kind)) {
+        for (name, what, asked) in files.iter().flat_map(|file| full(*file)) {
             counts.insert((name, what, Class::Damage), asked);
         }
         let of_segment = |what| counts[&("segment", what, Class::Damage)];
@@ -256,12 +253,18 @@ mod tests {
             (of_segment("flipped"), of_segment("truncated")),
             (524_288, 65_536)
         );
-        assert!(judge(&counts, Extent::Full).is_ok());
-        for (name, what, asked) in KINDS.iter().flat_map(|kind| full(*kind)) {
+        assert!(judge(&counts, &files, Extent::Full).is_ok());
+        for (name, what, asked) in files.iter().flat_map(|file| full(*file)) {
             let mut short = counts.clone();
             short.insert((name, what, Class::Damage), asked - 1);
-            assert!(judge(&short, Extent::Full).is_err(), "{name}, {what}");
-            assert!(judge(&short, Extent::Part).is_ok(), "{name}, {what}");
+            assert!(
+                judge(&short, &files, Extent::Full).is_err(),
+                "{name}, {what}"
+            );
+            assert!(
+                judge(&short, &files, Extent::Part).is_ok(),
+                "{name}, {what}"
+            );
         }
     }
 
