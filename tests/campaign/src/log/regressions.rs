@@ -1,14 +1,17 @@
 //! Bugs that the campaigns have found, each as the shortest story that shows it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use levada_core::Seed;
-use levada_log::{Acks, Batch, Error, Log, Options, Partition, Record, TopicOptions};
-use levada_testkit::vfs::{Fault, FaultyFs, Keep, When};
+use levada_log::{Acks, Batch, Error, Log, Options, Partition, Record, Retention, TopicOptions};
+use levada_testkit::{
+    TestClock,
+    vfs::{Fault, FaultyFs, Keep, When},
+};
 
 use super::{
     scene::{Ending, Plant, Scene},
-    steps::Steps,
+    steps::{Steps, answered},
 };
 
 const FOLDER: &str = "/srv/levada/data";
@@ -88,7 +91,7 @@ fn remains_of_a_frame_that_did_not_fit_are_not_taken_for_a_damaged_head() {
     fs.set_room(None);
     for _ in 0..3 {
         let mut ticket = orders.append(batch(10));
-        while super::steps::answered(&mut ticket).is_none() {
+        while answered(&mut ticket).is_none() {
             assert!(steps.step());
             reopened(&fs.kill());
         }
@@ -192,5 +195,52 @@ fn log_whose_folder_was_taken_leaves_the_new_segments_and_journals_alone() {
             taken.unwrap_or_else(|fault| panic!("seed {seed}: {fault}"));
         }
         scene.finish().unwrap();
+    }
+}
+
+#[test]
+fn append_that_waits_for_a_flush_is_refused_when_the_flush_waits_for_room() {
+    const HOUR: Duration = Duration::from_hours(1);
+    for seed in 0..60 {
+        let (fs, clock) = (FaultyFs::new(Seed::new(1)), TestClock::default());
+        let steps = Steps::new(Seed::new(seed).rng("steps"));
+        let options = options(&fs, &steps).clock(Arc::new(clock.clone()));
+        // Too little for an image.
+        let log = options.reserve_bytes(512).open(FOLDER).unwrap();
+        let made = |name, options| {
+            let topic = steps
+                .wait(log.create_topic(name, options))
+                .unwrap()
+                .unwrap();
+            let numbers = 0..topic.partitions();
+            let partitions = numbers.map(|number| topic.partition(number).unwrap());
+            partitions.collect::<Vec<_>>()
+        };
+        let expires = Retention::forever().age(HOUR);
+        let expires = TopicOptions::new().partitions(40).retention(expires);
+        let (orders, filler) = (made("orders", expires), made("filler", TopicOptions::new()));
+        // Each fills a journal.
+        let fill = || filler[0].append(batch(5000));
+        for partition in &orders {
+            drop(partition.append(batch(10)));
+        }
+        for _ in 0..3 {
+            steps.wait(fill()).unwrap().unwrap();
+        }
+        clock.advance(2 * HOUR);
+        let mut waits = fill();
+        for _ in 0..seed {
+            steps.step();
+            if answered(&mut waits).is_some() {
+                drop(orders[0].append(batch(10)));
+                waits = fill();
+            }
+        }
+        fs.set_room(Some(0));
+        clock.advance(2 * HOUR);
+        let answer = steps.wait(waits);
+        let answer = answer.unwrap_or_else(|fault| panic!("{seed}: {fault}"));
+        let refused = matches!(answer, Err(Error::NoSpace { .. }));
+        assert!(refused || answer.is_ok(), "{answer:?}");
     }
 }
